@@ -1,0 +1,1 @@
+"""Ray actors and what they are made of."""

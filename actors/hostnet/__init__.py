@@ -1,0 +1,1 @@
+"""The networks of one host: bridges, tunnels, addresses, metadata, packet filter."""

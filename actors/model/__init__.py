@@ -1,0 +1,1 @@
+"""Identifiers, records, commands and errors: frozen values that every other part speaks in."""

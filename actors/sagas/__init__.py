@@ -1,0 +1,1 @@
+"""Durable operations: the engine that runs steps and undoes them, and one file per operation."""

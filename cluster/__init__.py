@@ -1,0 +1,1 @@
+"""Composition root: configuration, start-up, joining, health, operator commands."""

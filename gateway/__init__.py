@@ -1,0 +1,1 @@
+"""The way in: client calls are checked here and become commands."""

@@ -1,0 +1,1 @@
+"""Use cases: who may do what, within which quota. They know models and ports only."""

@@ -1,0 +1,1 @@
+"""The nova command line: a client of the gRPC front."""
