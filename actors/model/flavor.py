@@ -1,0 +1,52 @@
+"""Flavors: the sizes an instance can have (Nova: ``/flavors``)."""
+
+from pydantic import Field
+
+from actors.model.base import StoredRecord
+from actors.model.ids import FlavorId
+
+
+class Resources(StoredRecord):
+    """What an instance takes from a host: vCPUs, MiB of memory, GiB of disk."""
+
+    vcpus: int = Field(ge=0)
+    memory_mb: int = Field(ge=0)
+    disk_gb: int = Field(ge=0)
+
+
+class Flavor(StoredRecord):
+    """A size. An instance carries a copy of its own (Nova microversion 2.47): later edits do not reach it."""
+
+    id: FlavorId
+    name: str
+    vcpus: int = Field(ge=1)
+    memory_mb: int = Field(ge=1)
+    disk_gb: int = Field(ge=0)
+    ephemeral_gb: int = Field(default=0, ge=0)
+    swap_mb: int = Field(default=0, ge=0)
+    rxtx_factor: float = Field(default=1.0, gt=0)
+    is_public: bool = True
+    generation: int = 1
+
+    @property
+    def resources(self) -> Resources:
+        """What a host must have free. A disk of 0 GiB is as large as its image, counted by the image."""
+        return Resources(
+            vcpus=self.vcpus, memory_mb=self.memory_mb, disk_gb=self.disk_gb + self.ephemeral_gb
+        )
+
+
+def _flavor(number: str, name: str, memory_mb: int, disk_gb: int, vcpus: int) -> Flavor:
+    return Flavor(id=FlavorId(number), name=name, vcpus=vcpus, memory_mb=memory_mb, disk_gb=disk_gb)
+
+
+#: The table of the walkthrough (``nova flavor-list``), registered when a cluster is made.
+DEFAULT_FLAVORS = (
+    _flavor("1", "m1.tiny", 512, 1, 1),
+    _flavor("2", "m1.small", 2048, 20, 1),
+    _flavor("3", "m1.medium", 4096, 40, 2),
+    _flavor("4", "m1.large", 8192, 80, 4),
+    _flavor("42", "m1.nano", 64, 0, 1),
+    _flavor("5", "m1.xlarge", 16384, 160, 8),
+    _flavor("84", "m1.micro", 128, 0, 1),
+)

@@ -1,0 +1,52 @@
+"""Names of things: typed ids, and how an instance finds its partition.
+
+An operation's id is its instance's id and a sequence number (``<uuid>.<n>``): it tells which actor owns it
+without a look-up, and hosts use the number as a fence (an older operation's late call is refused).
+"""
+
+import uuid
+import zlib
+from typing import NewType
+
+InstanceId = NewType("InstanceId", str)
+OperationId = NewType("OperationId", str)
+ProjectId = NewType("ProjectId", str)
+UserId = NewType("UserId", str)
+RequestId = NewType("RequestId", str)
+HostId = NewType("HostId", str)
+ImageId = NewType("ImageId", str)
+FlavorId = NewType("FlavorId", str)
+NetworkId = NewType("NetworkId", str)
+PortId = NewType("PortId", str)
+
+_NAMESPACE = uuid.UUID("6d1f5c0e-8a53-5f0c-9a1e-6e6f76617261")
+
+
+def instance_id_for(project: ProjectId, request_id: RequestId) -> InstanceId:
+    """The id of the instance that this request creates: the same request always names the same instance.
+
+    RFC 4122 version 5. A retried create therefore reaches the same partition and finds its first try.
+    """
+    return InstanceId(str(uuid.uuid5(_NAMESPACE, f"{project}/{request_id}")))
+
+
+def partition_of(instance: InstanceId, partitions: int) -> int:
+    """The partition (0 … partitions-1) whose InstanceActor owns this instance."""
+    return zlib.crc32(instance.encode()) % partitions
+
+
+def operation_id(instance: InstanceId, sequence: int) -> OperationId:
+    """The id of an instance's n-th operation, counted from 1."""
+    return OperationId(f"{instance}.{sequence}")
+
+
+def split_operation_id(operation: OperationId) -> tuple[InstanceId, int]:
+    """The instance and sequence number of an operation id.
+
+    Raises:
+        ValueError: The text is no operation id.
+    """
+    instance, dot, sequence = operation.rpartition(".")
+    if not dot or not sequence.isdecimal():
+        raise ValueError(operation)
+    return InstanceId(instance), int(sequence)

@@ -1,0 +1,103 @@
+"""The durable record of one operation: what was asked, how far it got, how it ended.
+
+It is the row behind ``google.longrunning.Operation``. The step log lies inside the record: an operation has a
+handful of steps and at most three attempts, so the log is small and one write moves record and log together.
+"""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from actors.model.base import Instant, StoredRecord
+from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, RequestId, UserId
+from actors.model.instance import Fault
+
+
+class Action(StrEnum):
+    """What can be asked of an instance. Nova's names, as ``instance-action-list`` shows them."""
+
+    CREATE = "create"
+    DELETE = "delete"
+    STOP = "stop"
+    START = "start"
+
+
+class OperationState(StrEnum):
+    """Where an operation stands."""
+
+    RUNNING = "running"
+    #: A step failed; the steps before it are being undone.
+    UNDOING = "undoing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in _DONE
+
+
+_DONE = frozenset({OperationState.SUCCEEDED, OperationState.FAILED, OperationState.CANCELLED})
+
+
+class StepState(StrEnum):
+    """Journal words (steno's): the intent is written before the step acts, the result after."""
+
+    STARTED = "started"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNDO_STARTED = "undo_started"
+    UNDONE = "undone"
+
+
+class StepEntry(StoredRecord):
+    """One step of one attempt."""
+
+    name: str
+    attempt: int = Field(ge=1)
+    state: StepState
+    started: Instant
+    finished: Instant | None = None
+    error: str = ""
+
+
+class OperationRecord(StoredRecord):
+    """One operation on one instance; its InstanceActor is the only writer."""
+
+    id: OperationId
+    instance: InstanceId
+    sequence: int = Field(ge=1)
+    project: ProjectId
+    user: UserId
+    action: Action
+    request_id: RequestId
+    generation: int = 1
+    state: OperationState = OperationState.RUNNING
+    attempt: int = Field(default=1, ge=1)
+    steps: tuple[StepEntry, ...] = ()
+    #: Where this attempt acts. Set by the claim of a boot, known from the start otherwise.
+    host_id: HostId | None = None
+    host: str | None = None
+    #: Hosts that failed this boot, with the reason: not chosen again.
+    refused: dict[str, str] = Field(default_factory=dict)
+    #: What it waits for, in words; empty when it moves.
+    waiting_for: str = ""
+    #: A delete, or the caller, wants it to end: no further step begins, what was done is undone.
+    cancel_requested: bool = False
+    #: Seconds a guest is given to shut down by itself (stop).
+    grace_seconds: float = 0.0
+    fault: Fault | None = None
+    created: Instant
+    updated: Instant
+    finished: Instant | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self.state.done
+
+    @property
+    def step(self) -> str:
+        """The step in hand, or the last one; empty before the first."""
+        return self.steps[-1].name if self.steps else ""

@@ -1,0 +1,52 @@
+"""An answer that is a value or an error: what calls that travel in groups return, one for each item.
+
+Errors travel as values: one item's failure says nothing about its neighbours in the same call.
+"""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from actors.model.errors import ComputeError, Internal
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Ok(Generic[Value]):
+    """It worked."""
+
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Err:
+    """It did not."""
+
+    error: ComputeError
+
+
+Reply = Ok[Value] | Err
+
+
+def unwrap(reply: Reply[Value]) -> Value:
+    """The value.
+
+    Raises:
+        ComputeError: The reply is an error; this one.
+    """
+    match reply:
+        case Ok(value):
+            return value
+        case Err(error):
+            raise error
+
+
+async def reply_to(call: Awaitable[Value]) -> Reply[Value]:
+    """Wait for a call and fold its outcome. An error that is not ours becomes ``Internal``, with its words."""
+    try:
+        return Ok(await call)
+    except ComputeError as error:
+        return Err(error)
+    except Exception as error:  # noqa: BLE001 - the border of the actor: nothing else may cross
+        return Err(Internal("An internal error occurred.", "INTERNAL", repr(error)))

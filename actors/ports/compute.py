@@ -1,0 +1,133 @@
+"""All the gateway needs of the cluster. The gateway sees these protocols only, so it is tested without Ray."""
+
+from typing import Protocol
+
+from actors.model.commands import CreateInstance, InstanceCommand
+from actors.model.flavor import Flavor
+from actors.model.host import HostUsage
+from actors.model.identity import Principal
+from actors.model.ids import InstanceId, OperationId
+from actors.model.image import Image
+from actors.model.instance import InstanceRecord
+from actors.model.operation import OperationRecord
+from actors.model.query import (
+    Accepted,
+    ConsoleOutput,
+    EventBatch,
+    InstanceQuery,
+    OperationQuery,
+    Page,
+)
+
+
+class Instances(Protocol):
+    """Every instance of the cluster, whichever actor owns it. Ids are not checked against a project here."""
+
+    async def create(self, command: CreateInstance) -> Accepted:
+        """Durable when it returns. The same request id returns the first try's answer.
+
+        Raises:
+            AlreadyExists: The request id was used for something else.
+        """
+        ...
+
+    async def submit(self, command: InstanceCommand) -> Accepted:
+        """Durable when it returns.
+
+        Raises:
+            NotFound: No such instance in the command's project.
+            Conflict: Its state forbids the action.
+            Stale: Its generation is not the one the command names.
+            AlreadyExists: The request id was used for something else.
+        """
+        ...
+
+    async def get(self, instance: InstanceId) -> InstanceRecord:
+        """One instance.
+
+        Raises:
+            NotFound: No such instance, or it is deleted.
+        """
+        ...
+
+    async def list(self, query: InstanceQuery) -> Page[InstanceRecord]:
+        """A page, newest first."""
+        ...
+
+    async def operation(self, operation: OperationId) -> OperationRecord:
+        """One operation, also after its instance is gone.
+
+        Raises:
+            NotFound: No such operation.
+        """
+        ...
+
+    async def operations(self, query: OperationQuery) -> Page[OperationRecord]:
+        """A page, newest first."""
+        ...
+
+    async def cancel(self, operation: OperationId) -> OperationRecord:
+        """Ask an operation to end early and undo itself. One that has ended is returned as it is."""
+        ...
+
+    async def console_output(
+        self, instance: InstanceId, offset: int, limit: int
+    ) -> ConsoleOutput:
+        """A piece of the console log (bytes; a negative offset counts from the end)."""
+        ...
+
+    async def events_after(self, sequence: int, limit: int, wait_seconds: float) -> EventBatch:
+        """As ``Store.events_after``."""
+        ...
+
+
+class Catalog(Protocol):
+    """Flavors and images, which change seldom."""
+
+    async def flavors(self) -> tuple[Flavor, ...]:
+        """All flavors, by memory."""
+        ...
+
+    async def images(self) -> tuple[Image, ...]:
+        """All images, newest first."""
+        ...
+
+
+class Fleet(Protocol):
+    """The hosts."""
+
+    async def hosts(self) -> tuple[HostUsage, ...]:
+        """All hosts, by name."""
+        ...
+
+
+class Identity(Protocol):
+    """Who holds a token."""
+
+    async def principal(self, token_sha256: str) -> Principal | None:
+        """The holder, or None where nobody knows the token."""
+        ...
+
+
+class Compute(Protocol):
+    """The cluster, as the gateway sees it."""
+
+    @property
+    def instances(self) -> Instances:
+        """Instances and their operations."""
+        ...
+
+    @property
+    def catalog(self) -> Catalog:
+        """Flavors and images."""
+        ...
+
+    @property
+    def fleet(self) -> Fleet:
+        """Hosts."""
+        ...
+
+    @property
+    def identity(self) -> Identity:
+        """Tokens."""
+        ...

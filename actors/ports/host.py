@@ -1,0 +1,100 @@
+"""What can be asked of one hypervisor host."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from actors.model.errors import ComputeError
+from actors.model.ids import HostId, InstanceId
+from actors.model.instance import InstanceRecord, PowerState
+from actors.model.query import ConsoleOutput
+
+
+class HostStep(StrEnum):
+    """What a host does for an instance. Each converges: doing it twice has the effect of once."""
+
+    ENSURE_IMAGE = "ensure_image"
+    ENSURE_NETWORK = "ensure_network"
+    ENSURE_DISK = "ensure_disk"
+    ENSURE_RUNNING = "ensure_running"
+    #: Shut the guest down: by ACPI first, by force after the grace time.
+    ENSURE_STOPPED = "ensure_stopped"
+    #: No domain, running or defined.
+    ENSURE_ABSENT = "ensure_absent"
+    REMOVE_DISK = "remove_disk"
+    REMOVE_NETWORK = "remove_network"
+
+
+@dataclass(frozen=True, slots=True)
+class HostJob:
+    """Steps for one instance, in order, in one call. The host stops at the first that fails."""
+
+    instance: InstanceRecord
+    #: The operation's sequence number. A job older than one the host has seen is refused (``Cancelled``).
+    sequence: int
+    steps: tuple[HostStep, ...]
+    grace_seconds: float = 0.0
+    #: ``<saga>`` for the gates: ``boot`` makes ``boot.ensure_disk.before``.
+    saga: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """How one step went. ``error`` is None when it succeeded."""
+
+    step: HostStep
+    started: datetime
+    finished: datetime
+    error: ComputeError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostOutcome:
+    """The steps that were tried, in order, and the domain's state afterwards."""
+
+    results: tuple[StepResult, ...]
+    power_state: PowerState
+
+
+@dataclass(frozen=True, slots=True)
+class PowerReport:
+    """A host tells an InstanceActor what the hypervisor says. Observed, never decided."""
+
+    instance: InstanceId
+    host_id: HostId
+    power_state: PowerState
+    #: The last operation the host served for it: a report of an older one is dropped.
+    sequence: int
+    at: datetime
+
+
+class Host(Protocol):
+    """One host."""
+
+    async def run(self, job: HostJob) -> HostOutcome:
+        """Do the steps; failures of a step come back as results.
+
+        Raises:
+            Unavailable: The host's actor or its libvirtd is away; nothing is known of the effect. Try again.
+            Cancelled: A newer operation has taken this instance over.
+        """
+        ...
+
+    async def console_output(
+        self, instance: InstanceId, offset: int, limit: int
+    ) -> ConsoleOutput:
+        """At most ``limit`` bytes of the console log from ``offset``; a negative offset counts from the end.
+
+        Raises:
+            NotFound: The instance has no console log here.
+        """
+        ...
+
+
+class Hosts(Protocol):
+    """Finds a host by its UUID."""
+
+    def host(self, host_id: HostId) -> Host:
+        """A handle; finding out whether the host answers is its calls' business."""
+        ...

@@ -1,0 +1,121 @@
+"""What a HostActor needs of libvirt, and of the host's own disk. Blocking: the shell calls it in threads."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from actors.model.host import Inventory
+from actors.model.ids import InstanceId
+from actors.model.instance import InstanceRecord, PowerState
+
+
+@dataclass(frozen=True, slots=True)
+class BootFiles:
+    """Where the boot source's files lie on this host."""
+
+    disk: Path
+    kernel: Path | None = None
+    ramdisk: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A domain of ours, as libvirt has it (known by our metadata element, not by its name)."""
+
+    instance: InstanceId
+    project: str
+    sequence: int
+    power_state: PowerState
+
+
+@dataclass(frozen=True, slots=True)
+class HypervisorFacts:
+    """What the host is."""
+
+    driver: str
+    version: int
+    virt_type: str
+    inventory: Inventory
+
+
+#: Called from libvirt's event thread with the domain's instance and what it has become.
+PowerListener = Callable[[InstanceId, PowerState], None]
+#: Called from libvirt's event thread with True when the connection is up, False and why when it is lost.
+ConnectionListener = Callable[[bool, str], None]
+
+
+class Hypervisor(Protocol):
+    """One libvirt connection. Every method raises ``Unavailable`` while libvirtd is away.
+
+    All converge. Where libvirt refuses they raise ``HypervisorRefused`` (or ``Exhausted`` for a full disk).
+    """
+
+    def open(self, power: PowerListener, connection: ConnectionListener) -> None:
+        """Connect, and listen for events."""
+        ...
+
+    def close(self) -> None:
+        """Deregister and disconnect. Domains stay as they are."""
+        ...
+
+    def facts(self) -> HypervisorFacts:
+        """What this host offers."""
+        ...
+
+    def guests(self) -> tuple[Guest, ...]:
+        """All our domains, running or not (``virConnectListAllDomains(0)``)."""
+        ...
+
+    def ensure_disk(self, record: InstanceRecord, base: Path) -> None:
+        """The root disk: a qcow2 overlay on ``base``, as large as the flavor says or as the image is."""
+        ...
+
+    def remove_disk(self, instance: InstanceId) -> None:
+        """Remove the root disk, and the instance's folder with its console log."""
+        ...
+
+    def ensure_running(
+        self, record: InstanceRecord, sequence: int, files: BootFiles, bridges: dict[str, str]
+    ) -> PowerState:
+        """Define the domain where it is missing and start it where it does not run.
+
+        ``bridges`` maps a network's id to the bridge on this host; empty where the host builds no networks.
+        """
+        ...
+
+    def shut_down(self, instance: InstanceId) -> None:
+        """Press the ACPI power button. Returns at once; a domain that does not run is no error."""
+        ...
+
+    def force_off(self, instance: InstanceId) -> PowerState:
+        """Pull the plug (virDomainDestroy). A domain that does not run is no error."""
+        ...
+
+    def ensure_absent(self, instance: InstanceId) -> None:
+        """Destroy and undefine. A domain that is not there is no error."""
+        ...
+
+    def power_state(self, instance: InstanceId) -> PowerState:
+        """What libvirt says now; NOSTATE where it knows no such domain."""
+        ...
+
+    def console_path(self, instance: InstanceId) -> Path:
+        """Where the console log lies."""
+        ...
+
+
+class HostNetwork(Protocol):
+    """The host's own side of the networks. Converging; blocking."""
+
+    def ensure(self, record: InstanceRecord) -> dict[str, str]:
+        """Bridge, DHCP namespace and DHCP entry for each card of the instance; bridge names by network id."""
+        ...
+
+    def remove(self, record: InstanceRecord) -> None:
+        """Take the instance out; take a network down that no instance here uses any more."""
+        ...
+
+    def restore(self, records: tuple[InstanceRecord, ...]) -> None:
+        """Build again all that these instances need, after the host or its actor started."""
+        ...
