@@ -83,6 +83,19 @@ pip_install() {
         install -qq --no-input "$@"
 }
 
+# A new environment when there is none, or one that another Python or folder made, or half of one.
+make_venv() {
+    local print
+    print=$(fingerprint /dev/null)
+    if is_current .base "$print"; then return; fi
+    say "Python packages: a new $venv with $("$python" --version)"
+    rm -rf "$venv"
+    "$python" -m venv "$venv"
+    say "Python packages: build tools"
+    pip_install --require-hashes -r "$here/build.lock"
+    echo "$print" >"$venv/.base"
+}
+
 install_locked() {
     local print
     print=$(fingerprint "$here/build.lock" requirements.lock)
@@ -90,11 +103,7 @@ install_locked() {
         say "Python packages: as locked"
         return
     fi
-    say "Python packages: a new $venv with $("$python" --version)"
-    rm -rf "$venv"
-    "$python" -m venv "$venv"
-    say "Python packages: build tools"
-    pip_install --require-hashes -r "$here/build.lock"
+    make_venv
     say "Python packages: $(grep -c '==' requirements.lock) of requirements.lock"
     # Without isolation, so that an sdist is built with the locked build tools.
     pip_install --require-hashes --no-build-isolation -r requirements.lock
