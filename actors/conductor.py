@@ -1,0 +1,1 @@
+"""ConductorActor: owns the SQLite file; nobody else writes to it."""

@@ -1,0 +1,1 @@
+"""ImageActor: owns image bytes and their registry."""

@@ -1,0 +1,1 @@
+"""InstanceActor: owns the lifecycle state of its partition of VMs."""

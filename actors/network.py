@@ -1,0 +1,1 @@
+"""NetworkActor: owns networks, subnets, ports, addresses, security groups and routers."""

@@ -1,0 +1,1 @@
+"""SchedulerActor: owns the host table and every claim on a host's resources."""
