@@ -27,8 +27,14 @@ fi
 # Where googleapis-common-protos has its .proto files.
 common() { python -c 'import google.rpc as p, pathlib as l; print(l.Path(p.__path__[0]).parents[1])'; }
 
+# The wheel has google/longrunning/operations.proto under another name than the one its Python code
+# registers; here it gets its own name back.
+mkdir -p "$work/alias/google/longrunning"
+cp "$(common)/google/longrunning/operations_proto.proto" \
+    "$work/alias/google/longrunning/operations.proto"
+
 # protoc ARGUMENT...: run in the current folder, so that names in the output are repository paths.
-protoc() { python -m grpc_tools.protoc -I . -I "$(common)" "$@" "$package"/*.proto; }
+protoc() { python -m grpc_tools.protoc -I . -I "$work/alias" -I "$(common)" "$@" "$package"/*.proto; }
 
 # generate FOLDER: print what is said only when it fails.
 generate() {

@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
-from google.longrunning import operations_proto_pb2 as _operations_proto_pb2
+from google.longrunning import operations_pb2 as _operations_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -967,14 +967,14 @@ class WatchInstancesResponse(_message.Message):
         """The instance as it became."""
 
     @_builtins.property
-    def operation(self) -> _operations_proto_pb2.Operation:
+    def operation(self) -> _operations_pb2.Operation:
         """The operation as it became."""
 
     def __init__(
         self,
         *,
         instance: Global___Instance | None = ...,
-        operation: _operations_proto_pb2.Operation | None = ...,
+        operation: _operations_pb2.Operation | None = ...,
         resume_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "instance", b"instance", "operation", b"operation"]  # noqa: Y015

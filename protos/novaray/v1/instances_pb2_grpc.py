@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from google.longrunning import operations_proto_pb2 as google_dot_longrunning_dot_operations__proto__pb2
+from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 from protos.novaray.v1 import instances_pb2 as protos_dot_novaray_dot_v1_dot_instances__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -43,7 +43,7 @@ class InstanceServiceStub:
         self.CreateInstance = channel.unary_unary(
                 '/novaray.v1.InstanceService/CreateInstance',
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.CreateInstanceRequest.SerializeToString,
-                response_deserializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
         self.GetInstance = channel.unary_unary(
                 '/novaray.v1.InstanceService/GetInstance',
@@ -58,17 +58,17 @@ class InstanceServiceStub:
         self.DeleteInstance = channel.unary_unary(
                 '/novaray.v1.InstanceService/DeleteInstance',
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.DeleteInstanceRequest.SerializeToString,
-                response_deserializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
         self.StartInstance = channel.unary_unary(
                 '/novaray.v1.InstanceService/StartInstance',
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.StartInstanceRequest.SerializeToString,
-                response_deserializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
         self.StopInstance = channel.unary_unary(
                 '/novaray.v1.InstanceService/StopInstance',
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.StopInstanceRequest.SerializeToString,
-                response_deserializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
         self.GetConsoleOutput = channel.unary_unary(
                 '/novaray.v1.InstanceService/GetConsoleOutput',
@@ -152,7 +152,7 @@ def add_InstanceServiceServicer_to_server(servicer, server):
             'CreateInstance': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateInstance,
                     request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.CreateInstanceRequest.FromString,
-                    response_serializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.SerializeToString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'GetInstance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetInstance,
@@ -167,17 +167,17 @@ def add_InstanceServiceServicer_to_server(servicer, server):
             'DeleteInstance': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteInstance,
                     request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.DeleteInstanceRequest.FromString,
-                    response_serializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.SerializeToString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'StartInstance': grpc.unary_unary_rpc_method_handler(
                     servicer.StartInstance,
                     request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.StartInstanceRequest.FromString,
-                    response_serializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.SerializeToString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'StopInstance': grpc.unary_unary_rpc_method_handler(
                     servicer.StopInstance,
                     request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.StopInstanceRequest.FromString,
-                    response_serializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.SerializeToString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'GetConsoleOutput': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConsoleOutput,
@@ -221,7 +221,7 @@ class InstanceService:
             target,
             '/novaray.v1.InstanceService/CreateInstance',
             protos_dot_novaray_dot_v1_dot_instances__pb2.CreateInstanceRequest.SerializeToString,
-            google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,
@@ -302,7 +302,7 @@ class InstanceService:
             target,
             '/novaray.v1.InstanceService/DeleteInstance',
             protos_dot_novaray_dot_v1_dot_instances__pb2.DeleteInstanceRequest.SerializeToString,
-            google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,
@@ -329,7 +329,7 @@ class InstanceService:
             target,
             '/novaray.v1.InstanceService/StartInstance',
             protos_dot_novaray_dot_v1_dot_instances__pb2.StartInstanceRequest.SerializeToString,
-            google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,
@@ -356,7 +356,7 @@ class InstanceService:
             target,
             '/novaray.v1.InstanceService/StopInstance',
             protos_dot_novaray_dot_v1_dot_instances__pb2.StopInstanceRequest.SerializeToString,
-            google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,

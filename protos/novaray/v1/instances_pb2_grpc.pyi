@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
-from google.longrunning import operations_proto_pb2 as _operations_proto_pb2
+from google.longrunning import operations_pb2 as _operations_pb2
 from grpc import aio as _aio
 from protos.novaray.v1 import instances_pb2 as _instances_pb2
 import abc as _abc_1
@@ -39,17 +39,17 @@ class InstanceServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> InstanceServiceAsyncStub: ...
-    CreateInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.CreateInstanceRequest, _operations_proto_pb2.Operation]
+    CreateInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.CreateInstanceRequest, _operations_pb2.Operation]
     """Makes an instance and boots it."""
     GetInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.GetInstanceRequest, _instances_pb2.Instance]
     """One instance."""
     ListInstances: _grpc.UnaryUnaryMultiCallable[_instances_pb2.ListInstancesRequest, _instances_pb2.ListInstancesResponse]
     """The instances of a project, newest first."""
-    DeleteInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.DeleteInstanceRequest, _operations_proto_pb2.Operation]
+    DeleteInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.DeleteInstanceRequest, _operations_pb2.Operation]
     """Deletes an instance, whatever is being done to it, also while its host is away."""
-    StartInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.StartInstanceRequest, _operations_proto_pb2.Operation]
+    StartInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.StartInstanceRequest, _operations_pb2.Operation]
     """Starts an instance that is stopped."""
-    StopInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.StopInstanceRequest, _operations_proto_pb2.Operation]
+    StopInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.StopInstanceRequest, _operations_pb2.Operation]
     """Shuts an instance down: by the ACPI button first, by force after the grace time."""
     GetConsoleOutput: _grpc.UnaryUnaryMultiCallable[_instances_pb2.GetConsoleOutputRequest, _instances_pb2.GetConsoleOutputResponse]
     """A piece of the serial console's log."""
@@ -66,17 +66,17 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    CreateInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.CreateInstanceRequest, _operations_proto_pb2.Operation]  # type: ignore[assignment]
+    CreateInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.CreateInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Makes an instance and boots it."""
     GetInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.GetInstanceRequest, _instances_pb2.Instance]  # type: ignore[assignment]
     """One instance."""
     ListInstances: _aio.UnaryUnaryMultiCallable[_instances_pb2.ListInstancesRequest, _instances_pb2.ListInstancesResponse]  # type: ignore[assignment]
     """The instances of a project, newest first."""
-    DeleteInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.DeleteInstanceRequest, _operations_proto_pb2.Operation]  # type: ignore[assignment]
+    DeleteInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.DeleteInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Deletes an instance, whatever is being done to it, also while its host is away."""
-    StartInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.StartInstanceRequest, _operations_proto_pb2.Operation]  # type: ignore[assignment]
+    StartInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.StartInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Starts an instance that is stopped."""
-    StopInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.StopInstanceRequest, _operations_proto_pb2.Operation]  # type: ignore[assignment]
+    StopInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.StopInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Shuts an instance down: by the ACPI button first, by force after the grace time."""
     GetConsoleOutput: _aio.UnaryUnaryMultiCallable[_instances_pb2.GetConsoleOutputRequest, _instances_pb2.GetConsoleOutputResponse]  # type: ignore[assignment]
     """A piece of the serial console's log."""
@@ -96,7 +96,7 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _instances_pb2.CreateInstanceRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_proto_pb2.Operation, _abc.Awaitable[_operations_proto_pb2.Operation]]:
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Makes an instance and boots it."""
 
     @_abc_1.abstractmethod
@@ -120,7 +120,7 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _instances_pb2.DeleteInstanceRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_proto_pb2.Operation, _abc.Awaitable[_operations_proto_pb2.Operation]]:
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Deletes an instance, whatever is being done to it, also while its host is away."""
 
     @_abc_1.abstractmethod
@@ -128,7 +128,7 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _instances_pb2.StartInstanceRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_proto_pb2.Operation, _abc.Awaitable[_operations_proto_pb2.Operation]]:
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Starts an instance that is stopped."""
 
     @_abc_1.abstractmethod
@@ -136,7 +136,7 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _instances_pb2.StopInstanceRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_proto_pb2.Operation, _abc.Awaitable[_operations_proto_pb2.Operation]]:
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Shuts an instance down: by the ACPI button first, by force after the grace time."""
 
     @_abc_1.abstractmethod
