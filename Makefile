@@ -48,7 +48,7 @@ guest-image: $(PYTHON)  ## Build the small guest image that tests and the demo b
 	@$(PYTHON) -m tools.guest_image
 
 .PHONY: demo
-demo: setup  ## Start a small cloud on this machine and boot a VM in it
+demo: setup guest-image  ## Start a small cloud on this machine and boot a VM in it
 	@tools/demo.sh
 
 # --- code -------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ test-ray: $(PYTHON)  ## A real local Ray: actors that die and come back
 	$(call pytest,tests/ray,)
 
 .PHONY: test-live
-test-live: $(PYTHON)  ## Real libvirtd and QEMU in test hosts (root)
+test-live: $(PYTHON) guest-image  ## Real libvirtd and QEMU in test hosts (root)
 	$(call pytest,tests/live,)
 
 .PHONY: bench
