@@ -17,7 +17,10 @@ class Record(BaseModel):
 
 
 class StoredRecord(Record):
-    """A record that lies in the store: what a newer release added is left out on reading, not refused."""
+    """A record that lies in the store.
+
+    What a newer release added is left out on reading, not refused.
+    """
 
     model_config = ConfigDict(extra="ignore")
 

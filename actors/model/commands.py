@@ -54,13 +54,14 @@ def _metadata(value: dict[str, str]) -> dict[str, str]:
 #: An instance's name: 1 to 255 printable characters, none of them white space at an end.
 InstanceName = Annotated[str, Field(max_length=NAME_LIMIT), AfterValidator(_printable)]
 UuidText = Annotated[str, AfterValidator(_uuid)]
-Metadata = Annotated[
-    dict[str, str], Field(max_length=METADATA_LIMIT), AfterValidator(_metadata)
-]
+Metadata = Annotated[dict[str, str], Field(max_length=METADATA_LIMIT), AfterValidator(_metadata)]
 
 
 class CreateInstance(Record):
-    """Make an instance and boot it. ``instance`` follows from project and request id (``instance_id_for``)."""
+    """Make an instance and boot it.
+
+    ``instance`` follows from project and request id (``instance_id_for``).
+    """
 
     instance: InstanceId
     project: ProjectId

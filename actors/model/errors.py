@@ -1,8 +1,8 @@
 """Every way a request can fail, as a kind and two messages.
 
-Owns the taxonomy and nothing of any transport: gRPC codes and HTTP statuses live in ``gateway/errors.py``.
-An error crosses process borders by pickle, so all arguments are positional and reach
-``Exception.__init__`` (Ray turns anything else into ``UnserializableException``).
+Owns the taxonomy and nothing of any transport: gRPC codes and HTTP statuses live in
+``gateway/errors.py``. An error crosses process borders by pickle, so all arguments are positional
+and reach ``Exception.__init__`` (Ray turns anything else into ``UnserializableException``).
 
     ComputeError
     ├── Invalid            a field of the request is wrong
@@ -159,7 +159,10 @@ class Forbidden(ComputeError):
 
 
 class Unavailable(ComputeError):
-    """A part is away for now. Nothing is known about the call's effect; converging calls may repeat."""
+    """A part is away for now.
+
+    Nothing is known about the call's effect; converging calls may repeat.
+    """
 
     kind = Kind.UNAVAILABLE
     default_reason = "UNAVAILABLE"

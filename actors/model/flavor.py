@@ -15,7 +15,10 @@ class Resources(StoredRecord):
 
 
 class Flavor(StoredRecord):
-    """A size. An instance carries a copy of its own (Nova microversion 2.47): later edits do not reach it."""
+    """A size.
+
+    An instance carries a copy of its own (Nova microversion 2.47): later edits do not reach it.
+    """
 
     id: FlavorId
     name: str
@@ -30,7 +33,10 @@ class Flavor(StoredRecord):
 
     @property
     def resources(self) -> Resources:
-        """What a host must have free. A disk of 0 GiB is as large as its image, counted by the image."""
+        """What a host must have free.
+
+        A disk of 0 GiB is as large as its image, counted by the image.
+        """
         return Resources(
             vcpus=self.vcpus, memory_mb=self.memory_mb, disk_gb=self.disk_gb + self.ephemeral_gb
         )

@@ -17,7 +17,10 @@ class HostState(StrEnum):
 
 
 class Inventory(StoredRecord):
-    """What a host has, and how far it may be over-committed (Placement: inventory, allocation_ratio)."""
+    """What a host has, and how far it may be over-committed (Placement.
+
+    Inventory, allocation_ratio).
+    """
 
     vcpus: int = Field(ge=0)
     memory_mb: int = Field(ge=0)

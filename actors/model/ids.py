@@ -1,7 +1,8 @@
 """Names of things: typed ids, and how an instance finds its partition.
 
-An operation's id is its instance's id and a sequence number (``<uuid>.<n>``): it tells which actor owns it
-without a look-up, and hosts use the number as a fence (an older operation's late call is refused).
+An operation's id is its instance's id and a sequence number (``<uuid>.<n>``): it tells which
+actor owns it without a look-up, and hosts use the number as a fence (an older operation's late
+call is refused).
 """
 
 import uuid
@@ -23,9 +24,10 @@ _NAMESPACE = uuid.UUID("6d1f5c0e-8a53-5f0c-9a1e-6e6f76617261")
 
 
 def instance_id_for(project: ProjectId, request_id: RequestId) -> InstanceId:
-    """The id of the instance that this request creates: the same request always names the same instance.
+    """The id of the instance that this request creates, and that it names ever after.
 
-    RFC 4122 version 5. A retried create therefore reaches the same partition and finds its first try.
+    RFC 4122 version 5. A retried create therefore reaches the same partition and finds its first
+    try.
     """
     return InstanceId(str(uuid.uuid5(_NAMESPACE, f"{project}/{request_id}")))
 

@@ -1,4 +1,7 @@
-"""Images: what a disk starts from, and the kernel and ramdisk some boot with (Glance's record, in short)."""
+"""Images.
+
+What a disk starts from, and the kernel and ramdisk some boot with (Glance's record, in short).
+"""
 
 from enum import StrEnum
 
@@ -34,7 +37,9 @@ class Image(StoredRecord):
     status: ImageStatus = ImageStatus.QUEUED
     disk_format: DiskFormat
     size: int = Field(default=0, ge=0, description="bytes of the file")
-    virtual_size: int = Field(default=0, ge=0, description="bytes the guest sees; 0 for aki and ari")
+    virtual_size: int = Field(
+        default=0, ge=0, description="bytes the guest sees; 0 for aki and ari"
+    )
     sha256: str = ""
     min_disk_gb: int = Field(default=0, ge=0)
     min_memory_mb: int = Field(default=0, ge=0)

@@ -1,4 +1,7 @@
-"""The record of one instance: three axes of state, never one (Nova: ``vm_states.py``, ``task_states.py``)."""
+"""The record of one instance.
+
+Three axes of state, never one (Nova: ``vm_states.py``, ``task_states.py``).
+"""
 
 from enum import StrEnum
 
@@ -80,7 +83,10 @@ class Fault(StoredRecord):
 
 
 class InstanceRecord(StoredRecord):
-    """One instance. Its InstanceActor is the only writer and raises ``generation`` at every change."""
+    """One instance.
+
+    Its InstanceActor is the only writer and raises ``generation`` at every change.
+    """
 
     id: InstanceId
     project: ProjectId
@@ -101,7 +107,8 @@ class InstanceRecord(StoredRecord):
     metadata: dict[str, str] = Field(default_factory=dict)
     nics: tuple[Nic, ...] = ()
     fault: Fault | None = None
-    #: The operation under way, or the last one. Its sequence number counts this instance's operations.
+    #: The operation under way, or the last one. Its sequence number counts this instance's
+    #: operations.
     operation: OperationId | None = None
     sequence: int = 0
     created: Instant

@@ -1,7 +1,8 @@
 """The durable record of one operation: what was asked, how far it got, how it ended.
 
-It is the row behind ``google.longrunning.Operation``. The step log lies inside the record: an operation has a
-handful of steps and at most three attempts, so the log is small and one write moves record and log together.
+It is the row behind ``google.longrunning.Operation``. The step log lies inside the record: an
+operation has a handful of steps and at most three attempts, so the log is small and one write
+moves record and log together.
 """
 
 from enum import StrEnum
@@ -79,8 +80,10 @@ class OperationRecord(StoredRecord):
     #: Where this attempt acts. Set by the claim of a boot, known from the start otherwise.
     host_id: HostId | None = None
     host: str | None = None
-    #: Hosts that failed this boot, with the reason: not chosen again.
-    refused: dict[str, str] = Field(default_factory=dict)
+    #: The one host that will do, by name (admins may ask for it).
+    wanted_host: str | None = None
+    #: Hosts that failed this boot: not chosen again. ``fault.hosts`` has the reasons.
+    refused: tuple[HostId, ...] = ()
     #: What it waits for, in words; empty when it moves.
     waiting_for: str = ""
     #: A delete, or the caller, wants it to end: no further step begins, what was done is undone.

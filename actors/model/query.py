@@ -80,7 +80,8 @@ class EventKind(StrEnum):
 class Event:
     """One change, as watchers see it: the record as it became.
 
-    The body stays JSON text until somebody wants it: most events are looked at by id and passed over.
+    The body stays JSON text until somebody wants it: most events are looked at by id and passed
+    over.
     """
 
     #: Given by the store: grows in the order of commits over the whole cluster. 0 before that.

@@ -1,4 +1,4 @@
-"""An answer that is a value or an error: what calls that travel in groups return, one for each item.
+"""An answer that is a value or an error, for each item of a call that travels in a group.
 
 Errors travel as values: one item's failure says nothing about its neighbours in the same call.
 """
@@ -43,7 +43,10 @@ def unwrap(reply: Reply[Value]) -> Value:
 
 
 async def reply_to(call: Awaitable[Value]) -> Reply[Value]:
-    """Wait for a call and fold its outcome. An error that is not ours becomes ``Internal``, with its words."""
+    """Wait for a call and fold its outcome.
+
+    An error that is not ours becomes ``Internal``, with its words.
+    """
     try:
         return Ok(await call)
     except ComputeError as error:

@@ -1,4 +1,7 @@
-"""All the gateway needs of the cluster. The gateway sees these protocols only, so it is tested without Ray."""
+"""All the gateway needs of the cluster.
+
+The gateway sees these protocols only, so it is tested without Ray.
+"""
 
 from typing import Protocol
 
@@ -21,7 +24,10 @@ from actors.model.query import (
 
 
 class Instances(Protocol):
-    """Every instance of the cluster, whichever actor owns it. Ids are not checked against a project here."""
+    """Every instance of the cluster, whichever actor owns it.
+
+    Ids are not checked against a project here.
+    """
 
     async def create(self, command: CreateInstance) -> Accepted:
         """Durable when it returns. The same request id returns the first try's answer.
@@ -67,12 +73,13 @@ class Instances(Protocol):
         ...
 
     async def cancel(self, operation: OperationId) -> OperationRecord:
-        """Ask an operation to end early and undo itself. One that has ended is returned as it is."""
+        """Ask an operation to end early and undo itself.
+
+        One that has ended is returned as it is.
+        """
         ...
 
-    async def console_output(
-        self, instance: InstanceId, offset: int, limit: int
-    ) -> ConsoleOutput:
+    async def console_output(self, instance: InstanceId, offset: int, limit: int) -> ConsoleOutput:
         """A piece of the console log (bytes; a negative offset counts from the end)."""
         ...
 

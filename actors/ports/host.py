@@ -31,7 +31,8 @@ class HostJob:
     """Steps for one instance, in order, in one call. The host stops at the first that fails."""
 
     instance: InstanceRecord
-    #: The operation's sequence number. A job older than one the host has seen is refused (``Cancelled``).
+    #: The operation's sequence number. A job older than one the host has seen is refused
+    #: (``Cancelled``).
     sequence: int
     steps: tuple[HostStep, ...]
     grace_seconds: float = 0.0
@@ -76,15 +77,14 @@ class Host(Protocol):
         """Do the steps; failures of a step come back as results.
 
         Raises:
-            Unavailable: The host's actor or its libvirtd is away; nothing is known of the effect. Try again.
-            Cancelled: A newer operation has taken this instance over.
+            Unavailable: The host's actor or its libvirtd is away; nothing is known of the effect.
+                Try again. Cancelled: A newer operation has taken this instance over.
         """
         ...
 
-    async def console_output(
-        self, instance: InstanceId, offset: int, limit: int
-    ) -> ConsoleOutput:
-        """At most ``limit`` bytes of the console log from ``offset``; a negative offset counts from the end.
+    async def console_output(self, instance: InstanceId, offset: int, limit: int) -> ConsoleOutput:
+        """At most ``limit`` bytes of the console log from ``offset``; a negative offset counts
+        from the end.
 
         Raises:
             NotFound: The instance has no console log here.

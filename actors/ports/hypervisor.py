@@ -1,4 +1,7 @@
-"""What a HostActor needs of libvirt, and of the host's own disk. Blocking: the shell calls it in threads."""
+"""What a HostActor needs of libvirt, and of the host's own disk.
+
+Blocking: the shell calls it in threads.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,14 +44,16 @@ class HypervisorFacts:
 
 #: Called from libvirt's event thread with the domain's instance and what it has become.
 PowerListener = Callable[[InstanceId, PowerState], None]
-#: Called from libvirt's event thread with True when the connection is up, False and why when it is lost.
+#: Called from libvirt's event thread with True when the connection is up, False and why when it
+#: is lost.
 ConnectionListener = Callable[[bool, str], None]
 
 
 class Hypervisor(Protocol):
     """One libvirt connection. Every method raises ``Unavailable`` while libvirtd is away.
 
-    All converge. Where libvirt refuses they raise ``HypervisorRefused`` (or ``Exhausted`` for a full disk).
+    All converge. Where libvirt refuses they raise ``HypervisorRefused`` (or ``Exhausted`` for a
+    full disk).
     """
 
     def open(self, power: PowerListener, connection: ConnectionListener) -> None:
@@ -68,7 +73,10 @@ class Hypervisor(Protocol):
         ...
 
     def ensure_disk(self, record: InstanceRecord, base: Path) -> None:
-        """The root disk: a qcow2 overlay on ``base``, as large as the flavor says or as the image is."""
+        """The root disk.
+
+        A qcow2 overlay on ``base``, as large as the flavor says or as the image is.
+        """
         ...
 
     def remove_disk(self, instance: InstanceId) -> None:
@@ -80,7 +88,8 @@ class Hypervisor(Protocol):
     ) -> PowerState:
         """Define the domain where it is missing and start it where it does not run.
 
-        ``bridges`` maps a network's id to the bridge on this host; empty where the host builds no networks.
+        ``bridges`` maps a network's id to the bridge on this host; empty where the host builds no
+        networks.
         """
         ...
 
@@ -109,7 +118,10 @@ class HostNetwork(Protocol):
     """The host's own side of the networks. Converging; blocking."""
 
     def ensure(self, record: InstanceRecord) -> dict[str, str]:
-        """Bridge, DHCP namespace and DHCP entry for each card of the instance; bridge names by network id."""
+        """Bridge, DHCP namespace and DHCP entry for each card of the instance.
+
+        Bridge names by network id.
+        """
         ...
 
     def remove(self, record: InstanceRecord) -> None:

@@ -9,7 +9,10 @@ from actors.model.network import Network, Nic
 
 @dataclass(frozen=True, slots=True)
 class PortRequest:
-    """Give an instance a port on the flat network. Converging: the same instance gets the same ports again."""
+    """Give an instance a port on the flat network.
+
+    Converging: the same instance gets the same ports again.
+    """
 
     instance: InstanceId
     project: ProjectId
@@ -18,7 +21,10 @@ class PortRequest:
 
 @dataclass(frozen=True, slots=True)
 class PortRelease:
-    """Give back all ports of an instance; none to give is no error; an older operation's changes nothing."""
+    """Give back all ports of an instance.
+
+    None to give is no error; an older operation's changes nothing.
+    """
 
     instance: InstanceId
     sequence: int

@@ -12,8 +12,8 @@ from actors.model.ids import HostId, InstanceId
 class ClaimRequest:
     """Find a host for an instance and take what it needs there.
 
-    Converging: the same instance, sequence and attempt gets the same claim again. A new attempt gives back what
-    an earlier one took.
+    Converging: the same instance, sequence and attempt gets the same claim again. A new attempt
+    gives back what an earlier one took.
     """
 
     instance: InstanceId
@@ -29,7 +29,10 @@ class ClaimRequest:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give back an instance's claim. An older operation's release changes nothing; none to give is no error."""
+    """Give back an instance's claim.
+
+    An older operation's release changes nothing; none to give is no error.
+    """
 
     instance: InstanceId
     sequence: int

@@ -68,7 +68,10 @@ class Store(Protocol):
     """Durable writes with fencing, and what actors load when they start."""
 
     async def begin_epoch(self, writer: str) -> int:
-        """A new epoch for this writer; all older epochs of the same writer are fenced from now on."""
+        """A new epoch for this writer.
+
+        All older epochs of the same writer are fenced from now on.
+        """
         ...
 
     async def commit(self, batch: Batch) -> None:

@@ -1,0 +1,199 @@
+"""The lifecycle of an instance: ``step(record, event) -> (record, effects)``.
+
+Pure: no clock, no I/O. The InstanceActor feeds it what happens, writes the record it returns, and
+    carries out the effects. ``guards.ALLOWED`` says what may begin; this module says what becomes
+    of it.
+"""
+
+from datetime import datetime
+from typing import Final, assert_never
+
+from actors.lifecycle import guards
+from actors.lifecycle.events import (
+    Begin,
+    Effect,
+    Interrupt,
+    LifecycleEvent,
+    Moved,
+    PowerObserved,
+    Requested,
+)
+from actors.model.commands import CreateInstance, InstanceCommand
+from actors.model.errors import Stale
+from actors.model.ids import operation_id
+from actors.model.instance import InstanceRecord, PowerState, TaskState, VmState
+from actors.model.operation import Action, OperationRecord, OperationState
+
+#: What the instance is busy with while an operation has not reached a step that says more.
+_TASK_OF_ACTION: Final[dict[Action, TaskState]] = {
+    Action.CREATE: TaskState.SPAWNING,
+    Action.DELETE: TaskState.DELETING,
+    Action.STOP: TaskState.POWERING_OFF,
+    Action.START: TaskState.POWERING_ON,
+}
+
+#: Steps of a boot that Nova has a word of their own for.
+_TASK_OF_BOOT_STEP: Final[dict[str, TaskState]] = {
+    "": TaskState.SCHEDULING,
+    "claim": TaskState.SCHEDULING,
+    "ports": TaskState.NETWORKING,
+}
+
+#: What an instance is after an action that succeeded.
+_SUCCESS: Final[dict[Action, VmState]] = {
+    Action.CREATE: VmState.ACTIVE,
+    Action.DELETE: VmState.DELETED,
+    Action.STOP: VmState.STOPPED,
+    Action.START: VmState.ACTIVE,
+}
+
+_RUNS: Final = frozenset({PowerState.RUNNING, PowerState.PAUSED, PowerState.SUSPENDED})
+_ENDED: Final = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
+
+
+def create(command: CreateInstance, at: datetime) -> tuple[InstanceRecord, OperationRecord]:
+    """The first record of an instance, and the operation that boots it."""
+    record = InstanceRecord(
+        id=command.instance,
+        project=command.project,
+        user=command.user,
+        name=command.name,
+        request_id=command.request_id,
+        task_state=TaskState.SCHEDULING,
+        flavor=command.flavor,
+        source=command.source,
+        availability_zone=command.availability_zone,
+        key_name=command.key_name,
+        metadata=command.metadata,
+        operation=operation_id(command.instance, 1),
+        sequence=1,
+        created=at,
+        updated=at,
+    )
+    return record, OperationRecord(
+        id=operation_id(command.instance, 1),
+        instance=command.instance,
+        sequence=1,
+        project=command.project,
+        user=command.user,
+        action=Action.CREATE,
+        request_id=command.request_id,
+        wanted_host=command.host,
+        created=at,
+        updated=at,
+    )
+
+
+def step(record: InstanceRecord, event: LifecycleEvent) -> tuple[InstanceRecord, list[Effect]]:
+    """What the instance becomes, and what is to be done about it.
+
+    The returned record has its ``generation`` raised exactly when anything about it changed.
+
+    Raises:
+        Conflict: The state forbids what is requested.
+        Stale: The request names a generation that has passed.
+    """
+    match event:
+        case Requested(command, at):
+            changed, effects = _requested(record, command, at)
+        case Moved():
+            changed, effects = _moved(record, event), []
+        case PowerObserved():
+            changed, effects = _observed(record, event), []
+        case _:
+            assert_never(event)
+    if changed == record:
+        return record, effects
+    return changed.evolve(generation=record.generation + 1, updated=event.at), effects
+
+
+def _requested(
+    record: InstanceRecord, command: InstanceCommand, at: datetime
+) -> tuple[InstanceRecord, list[Effect]]:
+    if command.generation is not None and command.generation != record.generation:
+        raise Stale(
+            f"Instance {record.id} has changed since you read it. Read it again and repeat.",
+            "ETAG_MISMATCH",
+            f"asked for generation {command.generation}, have {record.generation}",
+        )
+    guards.check(record, command.action)
+    if record.task_state is TaskState.DELETING:
+        return record, []  # a delete is under way already: it is the answer
+    sequence = record.sequence + 1
+    operation = OperationRecord(
+        id=operation_id(record.id, sequence),
+        instance=record.id,
+        sequence=sequence,
+        project=record.project,
+        user=command.user,
+        action=command.action,
+        request_id=command.request_id,
+        host_id=record.host_id,
+        host=record.host,
+        grace_seconds=command.grace_seconds,
+        created=at,
+        updated=at,
+    )
+    effects: list[Effect] = []
+    if record.task_state is not None and record.operation is not None:
+        effects.append(Interrupt(record.operation))
+    effects.append(Begin(operation))
+    changed = record.evolve(
+        task_state=_TASK_OF_ACTION[command.action],
+        operation=operation.id,
+        sequence=sequence,
+    )
+    return changed, effects
+
+
+def _moved(record: InstanceRecord, event: Moved) -> InstanceRecord:
+    operation = event.operation
+    if operation.sequence != record.sequence:
+        return record  # a late word of an operation that a newer one has interrupted
+    if event.learned:
+        record = record.evolve(**event.learned)
+    if event.power_state is not None:
+        record = record.evolve(power_state=event.power_state)
+    if not operation.done:
+        return record.evolve(task_state=_task_of(operation))
+    if operation.state is OperationState.SUCCEEDED:
+        return _succeeded(record, operation.action, event.at)
+    # Nova: only a failed build makes an ERROR; a failed stop or start leaves the state as it was,
+    # with a fault.
+    failed_build = operation.action is Action.CREATE
+    return record.evolve(
+        vm_state=VmState.ERROR if failed_build else record.vm_state,
+        task_state=None,
+        fault=operation.fault,
+    )
+
+
+def _task_of(operation: OperationRecord) -> TaskState:
+    if operation.action is Action.CREATE and operation.step in _TASK_OF_BOOT_STEP:
+        return _TASK_OF_BOOT_STEP[operation.step]
+    return _TASK_OF_ACTION[operation.action]
+
+
+def _succeeded(record: InstanceRecord, action: Action, at: datetime) -> InstanceRecord:
+    changed = record.evolve(vm_state=_SUCCESS[action], task_state=None, fault=None)
+    if action is Action.CREATE:
+        changed = changed.evolve(launched=at)
+    if action is Action.DELETE:
+        changed = changed.evolve(terminated=at, power_state=PowerState.NOSTATE)
+    return changed
+
+
+def _observed(record: InstanceRecord, event: PowerObserved) -> InstanceRecord:
+    if record.vm_state is VmState.DELETED or event.host_id != record.host_id:
+        return record  # a report about what is no longer here
+    if event.sequence < record.sequence:
+        return record  # the host spoke before it served the newest operation
+    changed = record.evolve(power_state=event.power_state)
+    if record.task_state is not None:
+        return changed  # an unfinished operation wins: only what is seen is noted
+    if record.vm_state is VmState.ACTIVE and event.power_state in _ENDED:
+        return changed.evolve(vm_state=VmState.STOPPED)
+    if record.vm_state is VmState.STOPPED and event.power_state in _RUNS:
+        # Nova pulls the plug here. Somebody on the host started it on purpose: show what is.
+        return changed.evolve(vm_state=VmState.ACTIVE)
+    return changed

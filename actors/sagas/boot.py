@@ -1,0 +1,65 @@
+"""Boot: from a record to a running guest (Nova: ``_do_build_and_run_instance``)."""
+
+from collections.abc import Mapping
+
+from actors.model.operation import Action
+from actors.ports.host import HostStep
+from actors.ports.network import PortRelease, PortRequest
+from actors.ports.scheduler import ClaimRequest, Release
+from actors.sagas.saga import Saga, Step, Work
+
+
+async def claim_host(work: Work) -> Mapping[str, object]:
+    """Take a host's resources. The same attempt gets the same host again."""
+    operation, record = work.operation, work.record
+    claim = await work.cluster.scheduler.claim(
+        ClaimRequest(
+            instance=record.id,
+            sequence=operation.sequence,
+            attempt=operation.attempt,
+            resources=record.flavor.resources,
+            availability_zone=record.availability_zone,
+            host=operation.wanted_host,
+            exclude=operation.refused,
+        )
+    )
+    return {"host_id": claim.host_id, "host": claim.host}
+
+
+async def release_claim(work: Work) -> Mapping[str, object]:
+    """Give the host's resources back."""
+    operation = work.operation
+    await work.cluster.scheduler.release(
+        Release(work.record.id, operation.sequence, failed=operation.host_id in operation.refused)
+    )
+    return {"host_id": None, "host": None}
+
+
+async def ensure_ports(work: Work) -> Mapping[str, object]:
+    """Give the instance its cards and addresses."""
+    record = work.record
+    nics = await work.cluster.networks.allocate(
+        PortRequest(record.id, record.project, work.operation.sequence)
+    )
+    return {"nics": nics}
+
+
+async def remove_ports(work: Work) -> Mapping[str, object]:
+    """Give cards and addresses back."""
+    await work.cluster.networks.release(PortRelease(work.record.id, work.operation.sequence))
+    return {"nics": ()}
+
+
+BOOT = Saga(
+    Action.CREATE,
+    (
+        Step("claim", claim_host, undo=release_claim),
+        Step("ports", ensure_ports, undo=remove_ports),
+        # No undo: the cache is the host's, and the next instance wants the image too.
+        Step("image", HostStep.ENSURE_IMAGE, deadline_seconds=600.0),
+        Step("network", HostStep.ENSURE_NETWORK, undo=HostStep.REMOVE_NETWORK),
+        Step("disk", HostStep.ENSURE_DISK, undo=HostStep.REMOVE_DISK, deadline_seconds=120.0),
+        Step("domain", HostStep.ENSURE_RUNNING, undo=HostStep.ENSURE_ABSENT, deadline_seconds=60.0),
+    ),
+    attempts=3,
+)

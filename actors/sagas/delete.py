@@ -1,0 +1,22 @@
+"""Delete: nothing of the instance is left, whatever it was doing.
+
+No step has an undo: a delete only ever goes forward.
+"""
+
+from actors.model.operation import Action
+from actors.ports.host import HostStep
+from actors.sagas.boot import release_claim, remove_ports
+from actors.sagas.saga import Saga, Step
+
+DELETE = Saga(
+    Action.DELETE,
+    (
+        Step("domain", HostStep.ENSURE_ABSENT, deadline_seconds=60.0),
+        Step("disk", HostStep.REMOVE_DISK),
+        Step("network", HostStep.REMOVE_NETWORK),
+        Step("ports", remove_ports),
+        # Last: what the instance held may only go to another when the guest is gone.
+        Step("claim", release_claim),
+    ),
+    only_forward=True,
+)

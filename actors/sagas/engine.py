@@ -1,0 +1,288 @@
+"""Runs an operation to its end, whatever fails on the way.
+
+Each move is made after its intent is on disk, and its result is written with the intent of the
+next (``journal``). Three things can happen to a move:
+
+* It works, or fails for good: the journal says what follows.
+* What it needs is away (``Unavailable``): the operation says what it waits for, and tries again.
+* A newer operation takes the instance over: the run ends here, and the newer one cleans up.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Protocol, TypeVar, assert_never
+
+from actors.model.errors import Cancelled, ComputeError, Expired, NoValidHost, Unavailable
+from actors.model.ids import HostId
+from actors.model.instance import Fault, InstanceRecord, PowerState
+from actors.model.operation import Action, OperationRecord, OperationState
+from actors.ports.clock import Clock, Gate
+from actors.ports.host import HostJob, HostOutcome, HostStep
+from actors.ports.store import Eviction
+from actors.sagas import journal
+from actors.sagas.journal import Perform, Rest, Unwind
+from actors.sagas.plans import SAGAS
+from actors.sagas.saga import EVICT_AFTER_SECONDS, Call, Cluster, Saga, Step, Work
+
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_LONGEST_PAUSE_SECONDS: Final = 3.0
+
+Answer = TypeVar("Answer")
+
+
+class Cell(Protocol):
+    """One instance with its running operation, as the engine sees it."""
+
+    @property
+    def record(self) -> InstanceRecord:
+        """The instance as it is now."""
+        ...
+
+    @property
+    def operation(self) -> OperationRecord:
+        """The operation under way."""
+        ...
+
+    async def write(
+        self,
+        operation: OperationRecord,
+        learned: Mapping[str, object],
+        power_state: PowerState | None,
+        eviction: Eviction | None,
+    ) -> None:
+        """Make a move durable.
+
+        Raises:
+            Cancelled: A newer operation has taken the instance over.
+        """
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so long, or until somebody says that what it waits for is back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What a move brought: the operation with its log, and what the record learns."""
+
+    operation: OperationRecord
+    learned: Mapping[str, object] = field(default_factory=dict)
+    power_state: PowerState | None = None
+    eviction: Eviction | None = None
+
+
+class Engine:
+    """Runs operations. Holds no state of its own: all of it is in the cell's records."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        clock: Clock,
+        gate: Gate,
+        sagas: Mapping[Action, Saga] = SAGAS,
+    ) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._gate = gate
+        self._sagas = sagas
+
+    def begin(self, operation: OperationRecord) -> OperationRecord:
+        """The operation with its first move's intent: what is written when it is accepted."""
+        return journal.advance(self._sagas[operation.action], operation, self._clock.now())[0]
+
+    async def run(self, cell: Cell) -> None:
+        """Bring the cell's operation to its end. Begins where its log ends.
+
+        Raises:
+            Cancelled: A newer operation has taken the instance over.
+        """
+        saga = self._sagas[cell.operation.action]
+        operation, move = journal.advance(saga, cell.operation, self._clock.now())
+        if operation != cell.operation:
+            await cell.write(operation, {}, None, None)
+        while not isinstance(move, Rest):
+            result = await self._make(cell, saga, move)
+            operation, move = journal.advance(saga, result.operation, self._clock.now())
+            await cell.write(operation, result.learned, result.power_state, result.eviction)
+
+    async def _make(self, cell: Cell, saga: Saga, move: Perform | Unwind) -> _Result:
+        match move:
+            case Perform(steps):
+                acts = [step.do for step in steps]
+            case Unwind(steps):
+                acts = [step.undo for step in steps if step.undo is not None]
+            case _:
+                assert_never(move)
+        attempt = _Attempt(self, cell, saga, move)
+        if isinstance(acts[0], HostStep):
+            host_steps = [act for act in acts if isinstance(act, HostStep)]
+            return await attempt.on_host(steps, host_steps)
+        return await attempt.call(steps[0], acts[0])
+
+    async def reach(self, operation: OperationRecord, step: Step, when: str) -> None:
+        """Pass the gate of this step: ``create.claim.before``."""
+        await self._gate.reach(f"{operation.action.value}.{step.name}.{when}")
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+        return self._clock
+
+    @property
+    def cluster(self) -> Cluster:
+        """The owners that steps call on."""
+        return self._cluster
+
+
+class _Attempt:
+    """One move: made again and again while what it needs is away."""
+
+    def __init__(self, engine: Engine, cell: Cell, saga: Saga, move: Perform | Unwind) -> None:
+        self._engine = engine
+        self._cell = cell
+        self._saga = saga
+        # What only goes forward, and what is undone, is never given up.
+        self._insists = saga.only_forward or isinstance(move, Unwind)
+        self._pause = _FIRST_PAUSE_SECONDS
+        self._since = engine.clock.monotonic()
+
+    async def call(self, step: Step, act: Call) -> _Result:
+        """One step that another owner serves."""
+        while True:
+            operation = self._cell.operation
+            work = Work(self._cell.record, operation, self._engine.cluster)
+            try:
+                await self._engine.reach(operation, step, "before")
+                learned = await self._timed(act(work), step.deadline_seconds)
+                await self._engine.reach(operation, step, "after")
+            except Cancelled:
+                raise
+            except ComputeError as error:
+                result = await self._answer(step, error)
+                if result is not None:
+                    return result
+            else:
+                done = journal.succeeded(self._cell.operation, (step,), self._engine.clock.now())
+                if "host_id" in learned and done.state is OperationState.RUNNING:
+                    done = done.evolve(host_id=learned["host_id"], host=learned["host"])
+                return _Result(done, learned)
+
+    async def on_host(self, steps: Sequence[Step], acts: Sequence[HostStep]) -> _Result:
+        """Neighbouring steps on the instance's host, in one call."""
+        host_id = self._cell.operation.host_id
+        if host_id is None:
+            # It was never placed: there is nothing of it on any host.
+            return self._all_done(steps, None)
+        deadline = sum(step.deadline_seconds for step in steps)
+        while True:
+            operation = self._cell.operation
+            job = HostJob(
+                instance=self._cell.record,
+                sequence=operation.sequence,
+                steps=tuple(acts),
+                grace_seconds=operation.grace_seconds,
+                saga=operation.action.value,
+            )
+            host = self._engine.cluster.hosts.host(host_id)
+            try:
+                outcome = await self._timed(host.run(job), deadline + operation.grace_seconds)
+            except Cancelled:
+                raise
+            except ComputeError as error:
+                result = await self._answer(steps[0], error, host_id)
+            else:
+                result, steps, acts = await self._read(outcome, steps, acts, host_id)
+            if result is not None:
+                return result
+
+    async def _read(
+        self,
+        outcome: HostOutcome,
+        steps: Sequence[Step],
+        acts: Sequence[HostStep],
+        host_id: HostId,
+    ) -> tuple[_Result | None, Sequence[Step], Sequence[HostStep]]:
+        """What the host's answer means: an end, or the steps still to do."""
+        error = outcome.results[-1].error if outcome.results else None
+        if error is None:
+            return self._all_done(steps, outcome.power_state), steps, acts
+        if isinstance(error, Cancelled):
+            raise error
+        good = len(outcome.results) - 1
+        if good:
+            noted = journal.succeeded(self._cell.operation, steps[:good], self._engine.clock.now())
+            await self._cell.write(noted, {}, None, None)
+            steps, acts = steps[good:], acts[good:]
+        return await self._answer(steps[0], error, host_id), steps, acts
+
+    def _all_done(self, steps: Sequence[Step], power_state: PowerState | None) -> _Result:
+        done = journal.succeeded(self._cell.operation, steps, self._engine.clock.now())
+        return _Result(done, {}, power_state)
+
+    async def _answer(
+        self, step: Step, error: ComputeError, host_id: HostId | None = None
+    ) -> _Result | None:
+        """What follows from an error: the failure of the step, or None to try again."""
+        now = self._engine.clock.now()
+        operation = self._cell.operation
+        if not isinstance(error, Unavailable) and not self._insists:
+            return _Result(journal.failed(operation, step, _fault(operation, error, now), now))
+        waited = self._engine.clock.monotonic() - self._since
+        if host_id is not None and self._leaves_it_to_the_host(error, waited):
+            eviction = Eviction(
+                host_id=host_id, instance=operation.instance, sequence=operation.sequence
+            )
+            steps = [one for one in self._saga.steps if isinstance(one.do, HostStep)]
+            return _Result(
+                journal.succeeded(operation, steps, now), {}, PowerState.NOSTATE, eviction
+            )
+        noted = journal.waiting(operation, error.message)
+        if noted is not operation:
+            await self._cell.write(noted, {}, None, None)
+        await self._cell.pause(self._pause)
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE_SECONDS)
+        return None
+
+    def _leaves_it_to_the_host(self, error: ComputeError, waited: float) -> bool:
+        return (
+            self._saga.only_forward
+            and isinstance(error, Unavailable)
+            and waited >= EVICT_AFTER_SECONDS
+        )
+
+    async def _timed(self, call: Awaitable[Answer], deadline_seconds: float) -> Answer:
+        """Wait for a call, for at most so long.
+
+        When a newer operation cancels this run, a call to the scheduler or the network is still
+        waited for: it must not act after the newer operation's own.
+        """
+        task = asyncio.ensure_future(call)
+        try:
+            return await asyncio.wait_for(asyncio.shield(task), deadline_seconds)
+        except TimeoutError:
+            task.cancel()
+            raise Expired(
+                f"No answer within {deadline_seconds:.0f} seconds.", "STEP_TIMED_OUT"
+            ) from None
+        except asyncio.CancelledError:
+            await asyncio.wait({task}, timeout=_LONGEST_PAUSE_SECONDS)
+            raise
+
+
+def _fault(operation: OperationRecord, error: ComputeError, now: datetime) -> Fault:
+    """The error as its project may read it, with what went wrong on the hosts tried before."""
+    before = operation.fault
+    hosts = dict(before.hosts) if before else {}
+    message = error.message
+    if isinstance(error, NoValidHost):
+        hosts = {**error.metadata, **hosts}
+        if before:
+            message = f"No other host could take the instance. {before.message} {message}"
+    elif operation.host is not None:
+        hosts[operation.host] = error.message
+    return Fault(
+        kind=error.kind.value, reason=error.reason, message=message, hosts=hosts, created=now
+    )

@@ -1,0 +1,77 @@
+"""What an operation is made of: a table of steps, each with its undo.
+
+A saga reads like a table of contents. Its steps converge: each can run twice with the effect of
+once, so an operation that was cut off goes on by doing its last step again.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from actors.model.instance import InstanceRecord
+from actors.model.operation import Action, OperationRecord
+from actors.ports.host import Hosts, HostStep
+from actors.ports.network import Networks
+from actors.ports.scheduler import Scheduler
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The owners that steps call on."""
+
+    scheduler: Scheduler
+    networks: Networks
+    hosts: Hosts
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a step has to go by: the instance and the operation, as they are now."""
+
+    record: InstanceRecord
+    operation: OperationRecord
+    cluster: Cluster
+
+
+#: A step that calls another owner: returns what the instance's record learns from it.
+Call = Callable[[Work], Awaitable[Mapping[str, object]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step. Steps that name a ``HostStep`` run on the instance's host.
+
+    Neighbouring host steps travel to the host in one call.
+
+    Attributes:
+        name: Journal and progress show it.
+        do: Converges towards the step's end.
+        undo: Converges towards the step never having been done. None where there is nothing to
+            undo; the saga says why.
+        deadline_seconds: How long it may take while nothing it needs is away.
+    """
+
+    name: str
+    do: Call | HostStep
+    undo: Call | HostStep | None = None
+    deadline_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Saga:
+    """An operation's steps, in order.
+
+    Attributes:
+        attempts: How many hosts a failed run may try in all.
+        only_forward: It is never undone: a step that fails is done again until it succeeds, and
+            steps on a host that stays away are left to it for when it returns.
+    """
+
+    action: Action
+    steps: tuple[Step, ...]
+    attempts: int = 1
+    only_forward: bool = False
+
+
+#: Seconds a delete waits for a host that is away before it leaves the guest to it.
+EVICT_AFTER_SECONDS: Final = 15.0
