@@ -47,14 +47,16 @@ class OperationQuery(Record):
     limit: int = Field(default=DEFAULT_PAGE, ge=1, le=MAX_PAGE)
 
 
-class Page(Record, Generic[Item]):
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
     """Items and whether more stand behind them."""
 
     items: tuple[Item, ...]
     more: bool = False
 
 
-class Accepted(Record):
+@dataclass(frozen=True, slots=True)
+class Accepted:
     """A command's answer: durable, whether or not it has begun to act."""
 
     instance: InstanceRecord

@@ -1,0 +1,233 @@
+"""One VM inside an InstanceActor: its record, its operation, and its own mailbox.
+
+A virtual actor: commands, moves of the running operation and power reports are served one at a
+time, in the order they came (``asyncio.Lock`` is fair), each made durable before the next is
+looked at.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final, Protocol
+
+from actors.lifecycle import machine
+from actors.lifecycle.events import Begin, Interrupt, Moved, PowerObserved, Requested
+from actors.model.commands import InstanceCommand
+from actors.model.errors import Cancelled, ComputeError, Fenced, NotFound, Unavailable
+from actors.model.instance import InstanceRecord, PowerState, VmState
+from actors.model.operation import OperationRecord, OperationState
+from actors.model.query import Accepted
+from actors.ports.clock import Clock
+from actors.ports.store import Eviction
+from actors.sagas.engine import Engine
+
+_log: Final = logging.getLogger(__name__)
+
+#: Between two tries to write while the store is away, seconds.
+_STORE_PAUSE_SECONDS: Final = 0.2
+
+
+class Recorder(Protocol):
+    """Makes what became of an instance durable, and known to its actor."""
+
+    async def record(
+        self,
+        instance: InstanceRecord,
+        operations: Sequence[OperationRecord],
+        eviction: Eviction | None,
+    ) -> None:
+        """Write the records that changed, with their events, in one batch.
+
+        Raises:
+            Unavailable: The store is away; whether it was written is not known. Repeating is safe.
+        """
+        ...
+
+
+class Cell:
+    """The mailbox and the state of one instance. Implements ``engine.Cell``."""
+
+    def __init__(
+        self,
+        record: InstanceRecord,
+        operation: OperationRecord,
+        recorder: Recorder,
+        engine: Engine,
+        clock: Clock,
+    ) -> None:
+        self._record = record
+        self._operation = operation
+        self._recorder = recorder
+        self._engine = engine
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._bell = asyncio.Event()
+        self._runner: asyncio.Task[None] | None = None
+
+    @property
+    def record(self) -> InstanceRecord:
+        """The instance as it is now."""
+        return self._record
+
+    @property
+    def operation(self) -> OperationRecord:
+        """The operation under way, or the last one."""
+        return self._operation
+
+    @property
+    def idle(self) -> bool:
+        """Whether no operation is under way."""
+        return self._operation.done
+
+    def wake(self) -> None:
+        """What the operation waits for may be back."""
+        self._bell.set()
+
+    def resume(self) -> None:
+        """Go on with an operation that a crash cut off."""
+        if not self._operation.done:
+            self._start(None)
+
+    async def submit(self, command: InstanceCommand) -> Accepted:
+        """Accept a command: durable when it returns.
+
+        Raises:
+            NotFound: The instance was deleted while the command waited for its turn.
+            Conflict: The state forbids it.
+            Stale: The command names a generation that has passed.
+        """
+        async with self._turn:
+            if self._record.vm_state is VmState.DELETED:
+                raise not_found(command)
+            now = self._clock.now()
+            record, effects = machine.step(self._record, Requested(command, now))
+            written: list[OperationRecord] = []
+            for effect in effects:
+                match effect:
+                    case Interrupt():
+                        written.append(self._interrupted())
+                    case Begin(operation):
+                        written.append(self._engine.begin(operation))
+            if not written:
+                return Accepted(instance=self._record, operation=self._operation)
+            await self._durably(record, written, None)
+            self._start(self._runner)
+            return Accepted(instance=self._record, operation=self._operation)
+
+    async def cancel(self) -> OperationRecord:
+        """Ask the operation under way to end early and undo itself."""
+        async with self._turn:
+            operation = self._operation
+            if operation.done or operation.cancel_requested:
+                return operation
+            asked = operation.evolve(
+                cancel_requested=True,
+                generation=operation.generation + 1,
+                updated=self._clock.now(),
+            )
+            await self._durably(self._record, [asked], None)
+            self.wake()
+            return self._operation
+
+    async def observe(self, event: PowerObserved) -> None:
+        """Take in what a host reports."""
+        async with self._turn:
+            record, _ = machine.step(self._record, event)
+            if record is not self._record:
+                await self._durably(record, [], None)
+
+    async def write(
+        self,
+        operation: OperationRecord,
+        learned: Mapping[str, object],
+        power_state: PowerState | None,
+        eviction: Eviction | None,
+    ) -> None:
+        """Make a move of the running operation durable (``engine.Cell``)."""
+        async with self._turn:
+            mine = self._operation
+            if mine.id != operation.id or mine.done:
+                raise Cancelled(f"Operation {operation.id} was interrupted.", "INTERRUPTED")
+            now = self._clock.now()
+            operation = operation.evolve(
+                generation=mine.generation + 1,
+                updated=now,
+                # Somebody may have asked while the move was being made.
+                cancel_requested=mine.cancel_requested,
+            )
+            record, _ = machine.step(self._record, Moved(operation, now, learned, power_state))
+            await self._durably(record, [operation], eviction)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so long, or until somebody rings (``engine.Cell``)."""
+        self._bell.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._bell.wait(), seconds)
+
+    def _interrupted(self) -> OperationRecord:
+        """The operation under way, ended: what it left is the newer operation's to remove."""
+        now = self._clock.now()
+        return self._operation.evolve(
+            state=OperationState.CANCELLED,
+            generation=self._operation.generation + 1,
+            waiting_for="",
+            updated=now,
+            finished=now,
+        )
+
+    async def _durably(
+        self,
+        record: InstanceRecord,
+        operations: Sequence[OperationRecord],
+        eviction: Eviction | None,
+    ) -> None:
+        """Write until it is written; only then is it so. A cancelled run does not cut a write."""
+        await asyncio.shield(self._until_written(record, operations, eviction))
+
+    async def _until_written(
+        self,
+        record: InstanceRecord,
+        operations: Sequence[OperationRecord],
+        eviction: Eviction | None,
+    ) -> None:
+        while True:
+            try:
+                await self._recorder.record(record, operations, eviction)
+                break
+            except Unavailable as error:
+                _log.warning("store away, instance %s waits: %s", record.id, error)
+                await self._clock.sleep(_STORE_PAUSE_SECONDS)
+        self._record = record
+        if operations:
+            self._operation = operations[-1]
+
+    def _start(self, before: asyncio.Task[None] | None) -> None:
+        """Run the operation, once the interrupted run before it has let go."""
+        self._runner = asyncio.create_task(self._run(before))
+
+    async def _run(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None and not before.done():
+            before.cancel()
+            await asyncio.wait({before})
+        try:
+            await self._engine.run(self)
+        except Cancelled:
+            _log.info("operation %s was interrupted", self._operation.id)
+        except Fenced:
+            _log.error("this actor has been replaced; instance %s rests", self._record.id)
+        except ComputeError:
+            _log.exception("operation %s cannot go on", self._operation.id)
+        except Exception:
+            _log.exception("operation %s met a bug", self._operation.id)
+            raise
+
+
+def not_found(command: InstanceCommand) -> NotFound:
+    """The error for an instance that is not there, or not the caller's."""
+    return NotFound(
+        f"Instance {command.instance} could not be found.",
+        "INSTANCE_NOT_FOUND",
+        "",
+        {"instance": command.instance},
+    )
