@@ -33,6 +33,8 @@ class Port(StoredRecord):
     network: NetworkId
     mac: str
     address: IPv4Address
+    #: The newest operation that asked for it: an older one's release changes nothing.
+    sequence: int = 0
     generation: int = 1
 
 
