@@ -1,1 +1,167 @@
-"""NetworkActor: owns networks, subnets, ports, addresses, security groups and routers."""
+"""NetworkActor: the one writer of networks, ports and addresses.
+
+Decides in memory (``model/port_ledger.py``) and answers once the store has it. Never touches a
+host: what a port needs there is ``hostnet``'s business.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+import ray
+
+from actors.model.errors import ComputeError, Fenced, Unavailable
+from actors.model.network import Network, Nic, Port
+from actors.model.port_ledger import PortLedger, Released
+from actors.model.reply import Err, Ok, Reply, unwrap
+from actors.ports.clock import Clock
+from actors.ports.network import PortRelease, PortRequest
+from actors.ports.store import Batch, Remove, Store, Table
+from actors.store.tables import put_network, put_port
+
+WRITER: Final = "network"
+
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 2.0
+
+_log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class NetworkActor:
+    """A call carries many requests: they are decided in order and share one commit."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._epoch = 0
+        self._fenced = False
+        #: Outlives each ledger: what was released stays released when memory is loaded again.
+        self._released: Released = {}
+        #: One batch at a time: no decision builds on one that may yet fail to become durable.
+        self._turn = asyncio.Lock()
+        self._loading = asyncio.create_task(self._load(), name="network: load")
+
+    def __repr__(self) -> str:
+        return f"Network(epoch {self._epoch}{', replaced' if self._fenced else ''})"
+
+    @ray.method
+    async def allocate_many(
+        self, requests: tuple[PortRequest, ...]
+    ) -> tuple[Reply[tuple[Nic, ...]], ...]:
+        """Durable ports for many instances, an answer for each request in its place."""
+
+        def allocate(ledger: PortLedger, request: PortRequest) -> tuple[Nic, ...]:
+            return ledger.allocate(request.instance, request.project, request.sequence)
+
+        return await self._change(requests, allocate)
+
+    @ray.method
+    async def release_many(self, releases: tuple[PortRelease, ...]) -> tuple[Reply[None], ...]:
+        """Give back the ports of many instances, an answer for each in its place."""
+
+        def release(ledger: PortLedger, one: PortRelease) -> None:
+            ledger.release(one.instance, one.sequence)
+
+        return await self._change(releases, release)
+
+    @ray.method
+    async def networks(self) -> tuple[Network, ...]:
+        """All networks, by label."""
+        async with self._turn:  # what is not durable yet is not shown
+            return (await self._ledger()).networks
+
+    @ray.method
+    async def ensure_network(self, network: Network) -> Network:
+        """The network of this label, made unless there is one.
+
+        Raises:
+            Invalid: The network cannot work.
+            AlreadyExists: Another network has its id.
+        """
+        (reply,) = await self._change((network,), PortLedger.ensure_network)
+        return unwrap(reply)
+
+    async def _change(
+        self, items: Sequence[Item], decide: Callable[[PortLedger, Item], Answer]
+    ) -> tuple[Reply[Answer], ...]:
+        """Decide each in memory, in order, then write all that changed at once."""
+        async with self._turn:
+            try:
+                ledger = await self._ledger()
+                replies = tuple(_reply(decide, ledger, item) for item in items)
+                await self._commit(ledger)
+            except ComputeError as error:
+                return tuple(Err(error) for _ in items)
+            return replies
+
+    async def _commit(self, ledger: PortLedger) -> None:
+        changes = ledger.take_changes()
+        if not changes:
+            return
+        puts = (*map(put_network, changes.networks), *map(put_port, changes.ports))
+        removes = tuple(Remove(Table.PORTS, port) for port in changes.removed)
+        try:
+            await self._store.commit(Batch(WRITER, self._epoch, puts, removes))
+        except Fenced as error:
+            self._fenced = True
+            raise _replaced() from error
+        except BaseException as error:
+            # Memory is ahead of the store, or level with it if only the answer was lost. The new
+            # epoch fences the batch, should it still be on its way; then what is stored holds.
+            _log.warning("network: commit failed, loading again: %r", error)
+            self._loading = asyncio.create_task(self._load(), name="network: load")
+            if isinstance(error, ComputeError):
+                raise _undone(error) from error
+            raise
+
+    async def _ledger(self) -> PortLedger:
+        if self._fenced:
+            raise _replaced()
+        if self._loading.done() and (self._loading.cancelled() or self._loading.exception()):
+            self._loading = asyncio.create_task(self._load(), name="network: load")
+        # Shielded: a caller that gives up must not stop the load that others wait for.
+        return await asyncio.shield(self._loading)
+
+    async def _load(self) -> PortLedger:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                self._epoch = await self._store.begin_epoch(WRITER)
+                networks = await self._store.load(Table.NETWORKS)
+                ports = await self._store.load(Table.PORTS)
+            except Unavailable as error:
+                _log.info("network: the store is away, trying again: %s", error)
+                await self._clock.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                return PortLedger(
+                    map(Network.model_validate_json, networks),
+                    map(Port.model_validate_json, ports),
+                    self._released,
+                )
+
+
+def _reply(
+    decide: Callable[[PortLedger, Item], Answer], ledger: PortLedger, item: Item
+) -> Reply[Answer]:
+    try:
+        return Ok(decide(ledger, item))
+    except ComputeError as error:
+        return Err(error)
+
+
+# Callers see neither Fenced nor Stale: they would take themselves for the one that is behind.
+
+
+def _undone(error: ComputeError) -> Unavailable:
+    return Unavailable(
+        "The network service could not record the change. Try again.", detail=repr(error)
+    )
+
+
+def _replaced() -> Unavailable:
+    return Unavailable("The network service is being replaced. Try again.", detail="epoch is old")

@@ -1,0 +1,29 @@
+"""NetworkActor as a plain object: ``@ray.method`` gives its methods the type of their handles."""
+
+from typing import Protocol, cast
+
+from actors.model.network import Network, Nic
+from actors.model.reply import Reply
+from actors.network import NetworkActor
+from actors.ports.clock import Clock
+from actors.ports.network import PortRelease, PortRequest
+from actors.ports.store import Store
+
+
+class PlainNetworkActor(Protocol):
+    """Its methods, called without Ray."""
+
+    async def allocate_many(
+        self, requests: tuple[PortRequest, ...]
+    ) -> tuple[Reply[tuple[Nic, ...]], ...]: ...
+
+    async def release_many(self, releases: tuple[PortRelease, ...]) -> tuple[Reply[None], ...]: ...
+
+    async def networks(self) -> tuple[Network, ...]: ...
+
+    async def ensure_network(self, network: Network) -> Network: ...
+
+
+def network_actor(store: Store, clock: Clock) -> PlainNetworkActor:
+    """An actor in this process. Needs a running loop."""
+    return cast("PlainNetworkActor", NetworkActor(store, clock))
