@@ -1,1 +1,285 @@
-"""InstanceActor: owns the lifecycle state of its partition of VMs."""
+"""The InstanceActor: one partition of the instances, and the only writer of their state.
+
+A VM is not a process here but a ``Cell``: an object with a mailbox of its own (ADR 0001). This
+shell loads them, finds them, and writes what became of them; what may happen to them is
+``actors.lifecycle``'s to say, how it is done ``actors.sagas``'s.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+import ray
+
+from actors.lifecycle import machine
+from actors.lifecycle.events import PowerObserved
+from actors.lifecycle.roster import Roster
+from actors.model.commands import CreateInstance, InstanceCommand
+from actors.model.errors import AlreadyExists, NotFound, Stale, Unavailable
+from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, split_operation_id
+from actors.model.instance import InstanceRecord, VmState
+from actors.model.operation import OperationRecord
+from actors.model.query import Accepted, InstanceQuery
+from actors.model.reply import Reply, reply_to
+from actors.ports.clock import Clock, Gate
+from actors.ports.host import PowerReport
+from actors.ports.store import Batch, Eviction, Store
+from actors.sagas.cell import Cell, not_found
+from actors.sagas.engine import Engine
+from actors.sagas.saga import Cluster
+from actors.store.tables import (
+    instance_event,
+    operation_event,
+    put_eviction,
+    put_instance,
+    put_operation,
+)
+
+_log: Final = logging.getLogger(__name__)
+
+_LOAD_PAUSE_SECONDS: Final = 0.2
+
+
+class InstanceActor:
+    """One partition. Answers to ``handles.instances.InstancesHandle``."""
+
+    def __init__(
+        self,
+        partition: int,
+        partitions: int,
+        store: Store,
+        cluster: Cluster,
+        clock: Clock,
+        gate: Gate,
+    ) -> None:
+        self._partition = partition
+        self._partitions = partitions
+        self._name = f"instances/{partition}"
+        self._store = store
+        self._clock = clock
+        self._engine = Engine(cluster, clock, gate)
+        self._epoch = 0
+        self._roster = Roster()
+        self._cells: dict[InstanceId, Cell] = {}
+        self._births: dict[InstanceId, asyncio.Task[Accepted]] = {}
+        self._loading = asyncio.create_task(self._load())
+
+    def __repr__(self) -> str:
+        return f"Instances({self._partition}/{self._partitions}, {len(self._roster)} VMs)"
+
+    @ray.method
+    async def create_many(
+        self, commands: tuple[CreateInstance, ...]
+    ) -> tuple[Reply[Accepted], ...]:
+        """Make instances; each answer is durable."""
+        await self._loaded()
+        replies = await asyncio.gather(*(reply_to(self._create(one)) for one in commands))
+        return tuple(replies)
+
+    @ray.method
+    async def submit_many(
+        self, commands: tuple[InstanceCommand, ...]
+    ) -> tuple[Reply[Accepted], ...]:
+        """Accept commands for instances that exist; each answer is durable."""
+        await self._loaded()
+        replies = await asyncio.gather(*(reply_to(self._submit(one)) for one in commands))
+        return tuple(replies)
+
+    @ray.method
+    async def get_many(
+        self, instances: tuple[InstanceId, ...]
+    ) -> tuple[Reply[InstanceRecord], ...]:
+        """Instances by id."""
+        await self._loaded()
+        return tuple([await reply_to(self._get(one)) for one in instances])
+
+    @ray.method
+    async def list(self, query: InstanceQuery) -> tuple[tuple[str, ...], bool]:
+        """A page of this partition as JSON, newest first, and whether more stand behind it."""
+        await self._loaded()
+        page = self._roster.page(query)
+        return tuple(record.model_dump_json() for record in page.items), page.more
+
+    @ray.method
+    async def operation_many(
+        self, operations: tuple[OperationId, ...]
+    ) -> tuple[Reply[OperationRecord], ...]:
+        """Operations by id, finished ones too."""
+        await self._loaded()
+        replies = await asyncio.gather(*(reply_to(self._operation(one)) for one in operations))
+        return tuple(replies)
+
+    @ray.method
+    async def cancel(self, operation: OperationId) -> OperationRecord:
+        """Ask an operation to end early and undo itself."""
+        await self._loaded()
+        cell = self._cells.get(split_operation_id(operation)[0])
+        if cell is not None and cell.last is not None and cell.last.id == operation:
+            return await cell.cancel()
+        return await self._operation(operation)
+
+    @ray.method
+    async def power(self, reports: tuple[PowerReport, ...]) -> None:
+        """Take in what a host reports."""
+        await self._loaded()
+        for report in reports:
+            cell = self._cells.get(report.instance)
+            if cell is not None:
+                await cell.observe(
+                    PowerObserved(
+                        report.power_state, report.host_id, report.sequence, self._clock.now()
+                    )
+                )
+
+    @ray.method
+    async def placed(self, host_id: HostId) -> tuple[InstanceRecord, ...]:
+        """The instances on a host. It asks when it is back: what waits for it moves now."""
+        await self._loaded()
+        records = self._roster.on_host(host_id)
+        for record in records:
+            self._cells[record.id].wake()
+        return tuple(records)
+
+    @ray.method
+    async def counts(self) -> dict[str, int]:
+        """Instances by vm_state."""
+        await self._loaded()
+        counts: dict[str, int] = {}
+        for record in self._roster:
+            counts[record.vm_state.value] = counts.get(record.vm_state.value, 0) + 1
+        return counts
+
+    async def record(
+        self,
+        instance: InstanceRecord,
+        operations: Sequence[OperationRecord],
+        eviction: Eviction | None,
+    ) -> None:
+        """Write what became of an instance (``sagas.cell.Recorder``)."""
+        known = self._roster.get(instance.id)
+        puts = [put_operation(operation, self._partitions) for operation in operations]
+        events = [operation_event(operation) for operation in operations]
+        if known is None or known.generation != instance.generation:
+            puts.append(put_instance(instance, self._partitions))
+            events.append(instance_event(instance))
+        if eviction is not None:
+            puts.append(put_eviction(eviction))
+        await self._store.commit(Batch(self._name, self._epoch, tuple(puts), events=tuple(events)))
+        if instance.vm_state is VmState.DELETED:
+            self._roster.drop(instance.id)
+            self._cells.pop(instance.id, None)
+        else:
+            self._roster.put(instance)
+
+    async def _create(self, command: CreateInstance) -> Accepted:
+        """The first of several tries makes the instance; the others get its answer."""
+        birth = self._births.get(command.instance)
+        if birth is None:
+            birth = asyncio.create_task(self._bear(command))
+            self._births[command.instance] = birth
+            birth.add_done_callback(lambda _: self._births.pop(command.instance, None))
+        return await asyncio.shield(birth)
+
+    async def _bear(self, command: CreateInstance) -> Accepted:
+        cell = self._cells.get(command.instance)
+        if cell is not None:
+            return await self._born_before(command, cell.record)
+        record, operation = machine.create(command, self._clock.now())
+        operation = self._engine.begin(operation)
+        cell = Cell(record, operation, self, self._engine, self._clock)
+        try:
+            await cell.settle()
+        except (AlreadyExists, Stale):
+            raise _served(command) from None
+        self._cells[record.id] = cell
+        cell.resume()
+        return Accepted(record, operation)
+
+    async def _born_before(self, command: CreateInstance, record: InstanceRecord) -> Accepted:
+        first = await self._store.find_request(command.project, command.request_id)
+        if first is None or record.name != command.name:
+            raise _served(command)
+        return Accepted(record, first)
+
+    async def _submit(self, command: InstanceCommand) -> Accepted:
+        cell = self._cell(command.instance, command.project)
+        last = cell.last
+        if last and last.request_id == command.request_id and last.action is command.action:
+            return Accepted(cell.record, last)
+        try:
+            return await cell.submit(command)
+        except AlreadyExists:
+            return await self._submitted_before(cell, command)
+
+    async def _submitted_before(self, cell: Cell, command: InstanceCommand) -> Accepted:
+        first = await self._store.find_request(command.project, command.request_id)
+        if (
+            first is None
+            or first.instance != command.instance
+            or first.action is not command.action
+        ):
+            raise _served(command)
+        return Accepted(cell.record, first)
+
+    async def _get(self, instance: InstanceId) -> InstanceRecord:
+        return self._cell(instance, None).record
+
+    async def _operation(self, operation: OperationId) -> OperationRecord:
+        cell = self._cells.get(split_operation_id(operation)[0])
+        if cell is not None and cell.last is not None and cell.last.id == operation:
+            return cell.last
+        found = await self._store.find_operation(operation)
+        if found is None:
+            raise NotFound(
+                f"Operation {operation} could not be found.",
+                "OPERATION_NOT_FOUND",
+                "",
+                {"operation": operation},
+            )
+        return found
+
+    def _cell(self, instance: InstanceId, project: ProjectId | None) -> Cell:
+        cell = self._cells.get(instance)
+        if cell is None or project not in (None, cell.record.project):
+            raise not_found(instance)
+        return cell
+
+    async def _loaded(self) -> None:
+        await asyncio.shield(self._loading)
+
+    async def _read(
+        self,
+    ) -> tuple[tuple[InstanceRecord, ...], tuple[OperationRecord, ...]]:
+        """What the store has of this partition; waits for a store that is away."""
+        while True:
+            try:
+                self._epoch = await self._store.begin_epoch(self._name)
+                return await self._store.load_partition(self._partition)
+            except Unavailable as error:
+                _log.warning("%s waits for the store: %s", self._name, error)
+                await self._clock.sleep(_LOAD_PAUSE_SECONDS)
+
+    async def _load(self) -> None:
+        """Read this partition, and go on with what was under way."""
+        records, unfinished = await self._read()
+        running = {operation.id: operation for operation in unfinished}
+        for record in records:
+            operation = running.get(record.operation) if record.operation else None
+            self._roster.put(record)
+            self._cells[record.id] = Cell(record, operation, self, self._engine, self._clock)
+        for cell in self._cells.values():
+            cell.resume()
+        _log.info(
+            "%s: %d instances, %d operations go on", self._name, len(records), len(unfinished)
+        )
+
+
+def _served(command: CreateInstance | InstanceCommand) -> AlreadyExists:
+    return AlreadyExists(
+        f"Request id {command.request_id} has been used before, for something else or for an "
+        "instance that is deleted since. Send a new request id.",
+        "REQUEST_ID_USED",
+        "",
+        {"request_id": command.request_id},
+    )

@@ -15,6 +15,7 @@ from actors.lifecycle import machine
 from actors.lifecycle.events import Begin, Interrupt, Moved, PowerObserved, Requested
 from actors.model.commands import InstanceCommand
 from actors.model.errors import Cancelled, ComputeError, Fenced, NotFound, Unavailable
+from actors.model.ids import InstanceId
 from actors.model.instance import InstanceRecord, PowerState, VmState
 from actors.model.operation import OperationRecord, OperationState
 from actors.model.query import Accepted
@@ -51,7 +52,7 @@ class Cell:
     def __init__(
         self,
         record: InstanceRecord,
-        operation: OperationRecord,
+        operation: OperationRecord | None,
         recorder: Recorder,
         engine: Engine,
         clock: Clock,
@@ -72,13 +73,19 @@ class Cell:
 
     @property
     def operation(self) -> OperationRecord:
-        """The operation under way, or the last one."""
+        """The operation under way (``engine.Cell``).
+
+        Raises:
+            LookupError: None has been under way since this actor started.
+        """
+        if self._operation is None:
+            raise LookupError(self._record.id)
         return self._operation
 
     @property
-    def idle(self) -> bool:
-        """Whether no operation is under way."""
-        return self._operation.done
+    def last(self) -> OperationRecord | None:
+        """The operation under way, or the last one since this actor started."""
+        return self._operation
 
     def wake(self) -> None:
         """What the operation waits for may be back."""
@@ -86,8 +93,17 @@ class Cell:
 
     def resume(self) -> None:
         """Go on with an operation that a crash cut off."""
-        if not self._operation.done:
+        if self._operation is not None and not self._operation.done:
             self._start(None)
+
+    async def settle(self) -> None:
+        """Write an instance for the first time.
+
+        Raises:
+            AlreadyExists: Its request has been served before.
+        """
+        async with self._turn:
+            await self._durably(self._record, [self.operation], None)
 
     async def submit(self, command: InstanceCommand) -> Accepted:
         """Accept a command: durable when it returns.
@@ -99,7 +115,7 @@ class Cell:
         """
         async with self._turn:
             if self._record.vm_state is VmState.DELETED:
-                raise not_found(command)
+                raise not_found(command.instance)
             now = self._clock.now()
             record, effects = machine.step(self._record, Requested(command, now))
             written: list[OperationRecord] = []
@@ -110,15 +126,15 @@ class Cell:
                     case Begin(operation):
                         written.append(self._engine.begin(operation))
             if not written:
-                return Accepted(instance=self._record, operation=self._operation)
+                return Accepted(instance=self._record, operation=self.operation)
             await self._durably(record, written, None)
             self._start(self._runner)
-            return Accepted(instance=self._record, operation=self._operation)
+            return Accepted(instance=self._record, operation=self.operation)
 
     async def cancel(self) -> OperationRecord:
         """Ask the operation under way to end early and undo itself."""
         async with self._turn:
-            operation = self._operation
+            operation = self.operation
             if operation.done or operation.cancel_requested:
                 return operation
             asked = operation.evolve(
@@ -128,7 +144,7 @@ class Cell:
             )
             await self._durably(self._record, [asked], None)
             self.wake()
-            return self._operation
+            return self.operation
 
     async def observe(self, event: PowerObserved) -> None:
         """Take in what a host reports."""
@@ -146,7 +162,7 @@ class Cell:
     ) -> None:
         """Make a move of the running operation durable (``engine.Cell``)."""
         async with self._turn:
-            mine = self._operation
+            mine = self.operation
             if mine.id != operation.id or mine.done:
                 raise Cancelled(f"Operation {operation.id} was interrupted.", "INTERRUPTED")
             now = self._clock.now()
@@ -168,9 +184,10 @@ class Cell:
     def _interrupted(self) -> OperationRecord:
         """The operation under way, ended: what it left is the newer operation's to remove."""
         now = self._clock.now()
-        return self._operation.evolve(
+        operation = self.operation
+        return operation.evolve(
             state=OperationState.CANCELLED,
-            generation=self._operation.generation + 1,
+            generation=operation.generation + 1,
             waiting_for="",
             updated=now,
             finished=now,
@@ -213,21 +230,21 @@ class Cell:
         try:
             await self._engine.run(self)
         except Cancelled:
-            _log.info("operation %s was interrupted", self._operation.id)
+            _log.info("an operation on instance %s was interrupted", self._record.id)
         except Fenced:
             _log.error("this actor has been replaced; instance %s rests", self._record.id)
         except ComputeError:
-            _log.exception("operation %s cannot go on", self._operation.id)
+            _log.exception("the operation on instance %s cannot go on", self._record.id)
         except Exception:
-            _log.exception("operation %s met a bug", self._operation.id)
+            _log.exception("the operation on instance %s met a bug", self._record.id)
             raise
 
 
-def not_found(command: InstanceCommand) -> NotFound:
+def not_found(instance: InstanceId) -> NotFound:
     """The error for an instance that is not there, or not the caller's."""
     return NotFound(
-        f"Instance {command.instance} could not be found.",
+        f"Instance {instance} could not be found.",
         "INSTANCE_NOT_FOUND",
         "",
-        {"instance": command.instance},
+        {"instance": instance},
     )

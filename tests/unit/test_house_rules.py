@@ -16,7 +16,7 @@ GRPC_FAMILY = (
     "grpcio-status",
     "grpcio-tools",
 )
-REMOTE_CALLERS = {"actors/handles.py", "cluster/spawn.py"}
+REMOTE_CALLERS = {"actors/handles/remote.py", "cluster/spawn.py"}
 # Spelled in halves, so that this file does not name what it forbids.
 REGISTRY_HOSTS = re.compile(
     "|".join(

@@ -1,1 +1,0 @@
-"""Typed handles on actors: with cluster/spawn.py the only callers of .remote()."""

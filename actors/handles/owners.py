@@ -1,0 +1,95 @@
+"""Handles on the single owners: scheduler, network, images."""
+
+from actors.handles.remote import IMAGES, NETWORK, SCHEDULER, Grouped, Remote
+from actors.model.host import Claim, HostReport, HostUsage
+from actors.model.ids import ImageId
+from actors.model.image import Image
+from actors.model.network import Network, Nic
+from actors.ports.network import PortRelease, PortRequest
+from actors.ports.scheduler import ClaimRequest, Release
+
+
+class SchedulerHandle:
+    """Implements ``ports.scheduler.Scheduler``."""
+
+    def __init__(self) -> None:
+        self._actor = Remote(SCHEDULER)
+        self._claim: Grouped[ClaimRequest, Claim] = Grouped(self._actor, "claim_many")
+        self._release: Grouped[Release, None] = Grouped(self._actor, "release_many")
+
+    async def claim(self, request: ClaimRequest) -> Claim:
+        """As ``Scheduler.claim``."""
+        return await self._claim(request)
+
+    async def release(self, release: Release) -> None:
+        """As ``Scheduler.release``."""
+        await self._release(release)
+
+    async def report(self, report: HostReport) -> None:
+        """As ``Scheduler.report``."""
+        await self._actor.call("report", report)
+
+    async def hosts(self) -> tuple[HostUsage, ...]:
+        """As ``Scheduler.hosts``."""
+        hosts: tuple[HostUsage, ...] = await self._actor.call("hosts")
+        return hosts
+
+    async def set_enabled(self, host: str, enabled: bool, reason: str) -> HostUsage:
+        """As ``Scheduler.set_enabled``."""
+        usage: HostUsage = await self._actor.call("set_enabled", host, enabled, reason)
+        return usage
+
+
+class NetworkHandle:
+    """Implements ``ports.network.Networks``."""
+
+    def __init__(self) -> None:
+        self._actor = Remote(NETWORK)
+        self._allocate: Grouped[PortRequest, tuple[Nic, ...]] = Grouped(
+            self._actor, "allocate_many"
+        )
+        self._release: Grouped[PortRelease, None] = Grouped(self._actor, "release_many")
+
+    async def allocate(self, request: PortRequest) -> tuple[Nic, ...]:
+        """As ``Networks.allocate``."""
+        return await self._allocate(request)
+
+    async def release(self, release: PortRelease) -> None:
+        """As ``Networks.release``."""
+        await self._release(release)
+
+    async def networks(self) -> tuple[Network, ...]:
+        """As ``Networks.networks``."""
+        networks: tuple[Network, ...] = await self._actor.call("networks")
+        return networks
+
+    async def ensure_network(self, network: Network) -> Network:
+        """As ``Networks.ensure_network``."""
+        made: Network = await self._actor.call("ensure_network", network)
+        return made
+
+
+class ImagesHandle:
+    """Implements ``ports.images.Images``."""
+
+    def __init__(self) -> None:
+        self._actor = Remote(IMAGES)
+
+    async def images(self) -> tuple[Image, ...]:
+        """As ``Images.images``."""
+        images: tuple[Image, ...] = await self._actor.call("images")
+        return images
+
+    async def register(self, image: Image, path: str) -> Image:
+        """As ``Images.register``."""
+        registered: Image = await self._actor.call("register", image, path)
+        return registered
+
+    async def delete(self, image: ImageId) -> None:
+        """As ``Images.delete``."""
+        await self._actor.call("delete", image)
+
+    async def read(self, sha256: str, offset: int, length: int) -> bytes:
+        """As ``Images.read``."""
+        data: bytes = await self._actor.call("read", sha256, offset, length)
+        return data
