@@ -1,0 +1,1 @@
+"""libvirt: ``qemu:///system`` and libvirt's own ``test://`` driver, by the same code."""

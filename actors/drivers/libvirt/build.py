@@ -1,0 +1,117 @@
+"""An instance's domain: what novaray decides about it.
+
+Pure: record and host facts in, element out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from actors.drivers.libvirt.device_xml import (
+    BackingStore,
+    Balloon,
+    Controller,
+    Disk,
+    Interface,
+    Rng,
+    Serial,
+)
+from actors.drivers.libvirt.domain_xml import Clock, Cpu, Domain, Features, Os, Timer
+from actors.drivers.libvirt.element import legal_text
+from actors.drivers.libvirt.metadata_xml import instance_element
+from actors.model.instance import InstanceRecord
+from actors.model.network import Nic
+from actors.ports.hypervisor import BootFiles
+
+#: libvirt's domain type of its test driver.
+TEST: Final = "test"
+KVM: Final = "kvm"
+#: 32 MiB of translated code hold a small guest; QEMU's own default can grow to 1 GiB a guest.
+_TCG_CACHE_KIB: Final = 32 * 1024
+#: A guest that missed ticks gets them late (pit) or at once (rtc); without HPET it idles cheaper.
+_TIMERS: Final = (
+    Timer("pit", tick_policy="delay"),
+    Timer("rtc", tick_policy="catchup"),
+    Timer("hpet", present=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the host brings to a domain."""
+
+    #: libvirt's domain type: ``kvm``, ``qemu`` or ``test``.
+    virt_type: str
+    #: The instance's own disk.
+    disk: str
+    #: QEMU's cache mode for it.
+    cache: str
+    console: Path
+    files: BootFiles
+    #: Bridges by network id.
+    bridges: Mapping[str, str]
+
+
+def domain_of(record: InstanceRecord, sequence: int, place: Place) -> Domain:
+    """The domain of an instance."""
+    flavor = record.flavor
+    return Domain(
+        kind=place.virt_type,
+        # Unique on every host the instance may come to; tenants' names are not.
+        name=record.id,
+        uuid=record.id,
+        title=_title(record.name),
+        instance=instance_element(record, sequence),
+        memory_kib=flavor.memory_mb * 1024,
+        vcpus=flavor.vcpus,
+        os=_os(record, place),
+        features=Features(tcg_cache_kib=_TCG_CACHE_KIB if place.virt_type == "qemu" else None),
+        # TCG has nothing to pass through: its default is as fast as any.
+        cpu=Cpu("host-model") if place.virt_type == KVM else None,
+        clock=Clock(timers=_TIMERS),
+        disks=(_root_disk(record, place),),
+        # libvirt adds a USB controller otherwise, which costs an idle guest processor time.
+        controllers=(Controller("usb", "none"),),
+        interfaces=tuple(_interface(nic, place.bridges) for nic in record.nics),
+        serials=(Serial(str(place.console)),),
+        balloon=Balloon(),
+        rng=Rng(),
+    )
+
+
+def _title(name: str) -> str | None:
+    """The tenant's name for ``virsh list --title``: one line, since libvirt refuses more."""
+    return " ".join(legal_text(name).split()) or None
+
+
+def _os(record: InstanceRecord, place: Place) -> Os:
+    # The test driver knows one kind of machine (virTestCapsInit).
+    arch, machine = ("i686", None) if place.virt_type == TEST else ("x86_64", "pc")
+    files = place.files
+    if files.kernel is None:
+        return Os(arch, machine, boot="hd")
+    return Os(
+        arch,
+        machine,
+        kernel=str(files.kernel),
+        ramdisk=None if files.ramdisk is None else str(files.ramdisk),
+        command_line=record.source.command_line or None,
+    )
+
+
+def _root_disk(record: InstanceRecord, place: Place) -> Disk:
+    return Disk(
+        source=place.disk,
+        target="vda",
+        cache=place.cache,
+        backing=BackingStore(str(place.files.disk), str(record.source.disk.disk_format)),
+    )
+
+
+def _interface(nic: Nic, bridges: Mapping[str, str]) -> Interface:
+    bridge = bridges.get(nic.network.id)
+    # Without a bridge the card hangs on a tap device that leads nowhere: the guest sees its
+    # hardware, and nothing of the host's own network.
+    kind = "ethernet" if bridge is None else "bridge"
+    return Interface(kind, nic.mac, bridge, nic.device, mtu=nic.network.mtu)

@@ -1,0 +1,197 @@
+"""One connection to libvirt that comes back by itself.
+
+One thread owns it: it opens, registers callbacks, waits until the connection is lost or closed,
+clears it away and opens again. Everybody else borrows it (``use``) and gets ``Unavailable`` at once
+while it is away.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import libvirt
+
+from actors.drivers.libvirt.errors import away, from_libvirt, from_os, is_connection_error
+from actors.drivers.libvirt.event_loop import start_event_loop
+from actors.drivers.libvirt.settings import LibvirtSettings
+from actors.ports.hypervisor import ConnectionListener
+
+_log = logging.getLogger(__name__)
+
+#: Called from libvirt's event thread: the domain, virDomainEventType and its detail.
+DomainListener = Callable[[libvirt.virDomain, int, int], None]
+
+_CLOSE_REASONS = {
+    libvirt.VIR_CONNECT_CLOSE_REASON_ERROR: "the connection failed",
+    libvirt.VIR_CONNECT_CLOSE_REASON_EOF: "libvirtd closed the connection",
+    libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "libvirtd does not answer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """One open connection and what was registered on it."""
+
+    conn: libvirt.virConnect
+    lost: threading.Event
+    callback: int
+
+
+class Connection:
+    """Opens once, closes once; between them it reconnects as often as it must."""
+
+    def __init__(
+        self, settings: LibvirtSettings, domains: DomainListener, listener: ConnectionListener
+    ) -> None:
+        self._settings = settings
+        self._domains = domains
+        self._listener = listener
+        self._link: _Link | None = None
+        self._why = "libvirt: not connected yet"
+        self._closing = threading.Event()
+        self._tried = threading.Event()
+        #: Set when the thread has something to look at: the connection is lost, or is to be closed.
+        self._look = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="libvirt-connection", daemon=True)
+
+    def open(self) -> None:
+        """Start, and wait for the first try; if libvirtd is away, the tries go on behind."""
+        start_event_loop()
+        self._thread.start()
+        self._tried.wait(self._settings.open_timeout)
+
+    def close(self) -> None:
+        """Disconnect for good. A thread that hangs in a dead libvirtd is left to end by itself."""
+        self._closing.set()
+        self._look.set()
+        self._thread.join(self._settings.open_timeout)
+
+    @contextmanager
+    def use(self, action: str) -> Iterator[libvirt.virConnect]:
+        """The connection; libvirt's errors and the file system's leave as ours.
+
+        Args:
+            action: What is tried, to follow "could not": ``start instance 3f…``.
+
+        Raises:
+            Unavailable: libvirtd is away, or went away meanwhile.
+            ComputeError: What ``errors`` makes of libvirt's error.
+        """
+        link = self._link
+        if link is None:
+            raise away(self._why)
+        try:
+            yield link.conn
+        except libvirt.libvirtError as error:
+            if is_connection_error(error):
+                self._suspect(link)
+            raise from_libvirt(error, action) from error
+        except OSError as error:
+            raise from_os(error, action) from error
+
+    def _suspect(self, link: _Link) -> None:
+        """A call failed as calls on a lost connection do; the close callback may come later."""
+        with suppress(libvirt.libvirtError):
+            if link.conn.isAlive():
+                return
+        self._lose(link.lost, "the connection broke")
+
+    def _lose(self, lost: threading.Event, why: str) -> None:
+        """Any thread: this connection is gone. Clearing it away is the owner thread's work."""
+        link = self._link
+        if link is not None and link.lost is lost:
+            self._link = None
+        self._why = f"libvirt: {why}"
+        lost.set()
+        self._look.set()
+
+    def _keep(self) -> None:
+        """The owner thread."""
+        pause = self._settings.reconnect_first
+        while not self._closing.is_set():
+            link = self._connect()
+            if link is None:
+                self._tried.set()
+                self._closing.wait(pause)
+                pause = min(pause * 2, self._settings.reconnect_most)
+                continue
+            pause = self._settings.reconnect_first
+            self._link = link
+            self._tell(True, "")
+            self._tried.set()
+            while not (link.lost.is_set() or self._closing.is_set()):
+                self._look.wait()
+                self._look.clear()
+            self._link = None
+            self._disconnect(link)
+            if not self._closing.is_set():
+                self._tell(False, self._why)
+
+    def _connect(self) -> _Link | None:
+        lost = threading.Event()
+        try:
+            conn = libvirt.open(self._settings.uri)
+        except libvirt.libvirtError as error:
+            self._report_away(error)
+            return None
+        link = None
+        try:
+            link = self._register(conn, lost)
+        except libvirt.libvirtError as error:
+            self._report_away(error)
+        if link is None or self._closing.is_set():
+            self._disconnect(link or _Link(conn, lost, -1))
+            return None
+        return link
+
+    def _register(self, conn: libvirt.virConnect, lost: threading.Event) -> _Link:
+        # The test driver lives in this process: nothing to keep alive.
+        if not self._settings.is_test:
+            conn.setKeepAlive(self._settings.keepalive_seconds, self._settings.keepalive_count)
+        conn.registerCloseCallback(self._on_close, lost)
+        callback = conn.domainEventRegisterAny(
+            None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_event, None
+        )
+        return _Link(conn, lost, callback)
+
+    def _disconnect(self, link: _Link) -> None:
+        # Each on its own: on a dead connection they fail after they have let go of our callbacks,
+        # and a callback that stays holds the connection with its socket and pipe.
+        if link.callback >= 0:
+            with suppress(libvirt.libvirtError):
+                link.conn.domainEventDeregisterAny(link.callback)
+        with suppress(libvirt.libvirtError):
+            link.conn.unregisterCloseCallback()
+        with suppress(libvirt.libvirtError):
+            link.conn.close()
+
+    def _report_away(self, error: libvirt.libvirtError) -> None:
+        self._why = f"libvirt: {error.get_error_message() or error}"
+        if not self._tried.is_set():
+            self._tell(False, self._why)
+
+    def _tell(self, up: bool, why: str) -> None:
+        try:
+            self._listener(up, why)
+        except Exception:  # noqa: BLE001 - the owner thread must outlive a listener's bug
+            _log.exception("the connection listener failed")
+
+    def _on_close(self, _conn: libvirt.virConnect, reason: int, lost: threading.Event) -> None:
+        """``virConnectCloseFunc``, in libvirt's event thread: only take note."""
+        self._lose(lost, _CLOSE_REASONS.get(reason, "the connection was closed"))
+
+    def _on_event(
+        self,
+        _conn: libvirt.virConnect,
+        domain: libvirt.virDomain,
+        event: int,
+        detail: int,
+        _: object,
+    ) -> None:
+        """``virConnectDomainEventCallback``, in libvirt's event thread."""
+        try:
+            self._domains(domain, event, detail)
+        except Exception:  # noqa: BLE001 - libvirt's thread must outlive a listener's bug
+            _log.exception("the domain listener failed")

@@ -1,0 +1,95 @@
+"""The devices of a domain (https://libvirt.org/formatdomain.html#devices)."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from actors.drivers.libvirt.element import Element, at
+
+
+@dataclass(frozen=True, slots=True)
+class BackingStore(Element):
+    """``<backingStore>``: said outright, so that libvirt does not look into the files for it."""
+
+    TAG: ClassVar[str] = "backingStore"
+
+    source: str = field(metadata=at("source/@file"))
+    format: str = field(metadata=at("format/@type"))
+    kind: str = field(default="file", metadata=at("@type"))
+    #: Nothing lies below. A base image that names a file of the host as its own base gets nowhere.
+    last: bool = field(default=True, metadata=at("backingStore"))
+
+
+@dataclass(frozen=True, slots=True)
+class Disk(Element):
+    """``<disk>``."""
+
+    TAG: ClassVar[str] = "disk"
+
+    source: str = field(metadata=at("source/@file"))
+    target: str = field(metadata=at("target/@dev"))
+    kind: str = field(default="file", metadata=at("@type"))
+    device: str = field(default="disk", metadata=at("@device"))
+    driver: str = field(default="qemu", metadata=at("driver/@name"))
+    format: str = field(default="qcow2", metadata=at("driver/@type"))
+    cache: str | None = field(default=None, metadata=at("driver/@cache"))
+    discard: str | None = field(default="unmap", metadata=at("driver/@discard"))
+    bus: str = field(default="virtio", metadata=at("target/@bus"))
+    backing: BackingStore | None = field(default=None, metadata=at(""))
+
+
+@dataclass(frozen=True, slots=True)
+class Interface(Element):
+    """``<interface>``."""
+
+    TAG: ClassVar[str] = "interface"
+
+    kind: str = field(metadata=at("@type"))
+    mac: str = field(metadata=at("mac/@address"))
+    bridge: str | None = field(default=None, metadata=at("source/@bridge"))
+    device: str | None = field(default=None, metadata=at("target/@dev"))
+    model: str = field(default="virtio", metadata=at("model/@type"))
+    mtu: int | None = field(default=None, metadata=at("mtu/@size"))
+
+
+@dataclass(frozen=True, slots=True)
+class Serial(Element):
+    """``<serial>``: a port whose output goes into a file."""
+
+    TAG: ClassVar[str] = "serial"
+
+    path: str = field(metadata=at("source/@path"))
+    kind: str = field(default="file", metadata=at("@type"))
+    append: str = field(default="on", metadata=at("source/@append"))
+    port: int = field(default=0, metadata=at("target/@port"))
+
+
+@dataclass(frozen=True, slots=True)
+class Controller(Element):
+    """``<controller>``."""
+
+    TAG: ClassVar[str] = "controller"
+
+    kind: str = field(metadata=at("@type"))
+    model: str = field(metadata=at("@model"))
+
+
+@dataclass(frozen=True, slots=True)
+class Balloon(Element):
+    """``<memballoon>``."""
+
+    TAG: ClassVar[str] = "memballoon"
+
+    model: str = field(default="virtio", metadata=at("@model"))
+    #: Seconds between the guest's memory reports (virDomainMemoryStats).
+    stats_period: int | None = field(default=10, metadata=at("stats/@period"))
+
+
+@dataclass(frozen=True, slots=True)
+class Rng(Element):
+    """``<rng>``: without it a small guest waits for entropy when sshd makes its keys."""
+
+    TAG: ClassVar[str] = "rng"
+
+    model: str = field(default="virtio", metadata=at("@model"))
+    backend: str = field(default="random", metadata=at("backend/@model"))
+    source: str = field(default="/dev/urandom", metadata=at("backend"))

@@ -1,0 +1,250 @@
+"""Root disks: a qcow2 overlay on a cached base, so that a boot copies nothing.
+
+Two ways: files that qemu-img makes, for QEMU, and volumes in a storage pool, for libvirt's test
+driver, which has no files. Why not pools for both: ``docs/decisions/0011``.
+"""
+
+import os
+import re
+import secrets
+import shutil
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Protocol
+
+import libvirt
+
+from actors.drivers.libvirt.errors import refused
+from actors.drivers.libvirt.qcow2 import NotQcow2, Qcow2Header
+from actors.drivers.libvirt.storage_xml import Pool, Volume
+from actors.model.errors import HypervisorRefused, Invalid, NotFound
+from actors.model.ids import InstanceId
+from actors.model.image import DiskFormat
+from actors.model.instance import InstanceRecord
+
+#: The storage pool of the test driver.
+POOL: Final = "novaray"
+_UUID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_GIB: Final = 1024**3
+_FOLDER_MODE: Final = 0o711  # QEMU's own user passes through; nobody lists
+_DISK: Final = "disk.qcow2"
+_TEMPORARY: Final = ".new"
+_QEMU_IMG_SECONDS: Final = 60
+
+
+class Disks(Protocol):
+    """Root disks of one host. All converge, and may raise ``libvirtError`` or ``OSError``."""
+
+    def path(self, instance: InstanceId) -> str:
+        """Where the disk lies, as the domain's XML names it."""
+        ...
+
+    def ensure(self, conn: libvirt.virConnect, record: InstanceRecord, base: Path) -> None:
+        """Make the disk unless it is there."""
+        ...
+
+    def remove(self, conn: libvirt.virConnect, instance: InstanceId) -> None:
+        """Remove the disk, if it is there, and the instance's folder."""
+        ...
+
+
+def wanted_size(record: InstanceRecord, base_size: int = 0) -> int:
+    """Bytes the guest sees: what the flavor says, never less than the image has."""
+    return max(record.flavor.disk_gb * _GIB, record.source.virtual_size, base_size)
+
+
+class FileDisks:
+    """``<instances>/<id>/disk.qcow2``, made by qemu-img beside its place and then renamed into it.
+
+    So a disk that has its name is complete, wherever a process died.
+    """
+
+    def __init__(self, instances: Path) -> None:
+        self._instances = instances
+
+    def path(self, instance: InstanceId) -> str:
+        """The file."""
+        return str(folder_of(self._instances, instance) / _DISK)
+
+    def ensure(self, conn: libvirt.virConnect, record: InstanceRecord, base: Path) -> None:
+        """Make the file.
+
+        Raises:
+            NotFound: The base is not on this host.
+            Exhausted: The disk is full.
+            HypervisorRefused: The base is not what its format says, or the disk is damaged.
+        """
+        folder = folder_of(self._instances, record.id)
+        disk = folder / _DISK
+        if disk.exists():
+            _check(disk, record)
+            return
+        size = wanted_size(record, _base_size(record, base))
+        make_folder(folder)
+        for left_over in folder.glob(f"*{_TEMPORARY}"):
+            left_over.unlink(missing_ok=True)
+        # A name of its own: the qemu-img of a process that was killed may still write to the last
+        # one.
+        new = folder / f"{secrets.token_hex(4)}{_TEMPORARY}"
+        try:
+            _create(record, base, new, size)
+            _settle(new, disk)
+        finally:
+            new.unlink(missing_ok=True)
+
+    def remove(self, conn: libvirt.virConnect, instance: InstanceId) -> None:
+        """Remove the folder with all that is in it."""
+        remove_folder(folder_of(self._instances, instance))
+
+
+class PoolDisks:
+    """Volumes of the test driver's storage pool: they live in its memory, with the domains.
+
+    They take no room (allocation 0), so that the pool's made-up capacity never fills.
+    """
+
+    def __init__(self, instances: Path) -> None:
+        self._instances = instances
+
+    def path(self, instance: InstanceId) -> str:
+        """The file that the volume pretends to be."""
+        return str(self._instances / _volume_name(instance))
+
+    def ensure(self, conn: libvirt.virConnect, record: InstanceRecord, base: Path) -> None:
+        """Make the volume (virStorageVolCreateXML)."""
+        volume = Volume(
+            name=_volume_name(record.id),
+            capacity=wanted_size(record),
+            backing=str(base),
+            backing_format=str(record.source.disk.disk_format),
+        )
+        pool = self._pool(conn)
+        try:
+            pool.createXML(volume.to_text(), 0)
+        except libvirt.libvirtError:
+            # libvirt has no code for "exists already" here, only words.
+            if _find_volume(pool, record.id) is None:
+                raise
+
+    def remove(self, conn: libvirt.virConnect, instance: InstanceId) -> None:
+        """Remove the volume (virStorageVolDelete), and the folder with the console's note."""
+        volume = _find_volume(self._pool(conn), instance)
+        if volume is not None:
+            volume.delete(0)
+        remove_folder(folder_of(self._instances, instance))
+
+    def _pool(self, conn: libvirt.virConnect) -> libvirt.virStoragePool:
+        try:
+            return conn.storagePoolLookupByName(POOL)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
+                raise
+        pool = conn.storagePoolDefineXML(Pool(POOL, str(self._instances)).to_text(), 0)
+        pool.create(0)
+        return pool
+
+
+def folder_of(instances: Path, instance: InstanceId) -> Path:
+    """An instance's folder.
+
+    Raises:
+        Invalid: The id is no UUID: it could lead out of the folder of instances.
+    """
+    if not _UUID.fullmatch(instance):
+        raise Invalid("The instance's id is not a UUID.", "INVALID_ARGUMENT", repr(instance))
+    return instances / instance
+
+
+def make_folder(folder: Path) -> None:
+    """Make an instance's folder unless it is there."""
+    folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it; one that is not there is no error."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+
+
+def _volume_name(instance: InstanceId) -> str:
+    return f"{instance}.qcow2"
+
+
+def _find_volume(
+    pool: libvirt.virStoragePool, instance: InstanceId
+) -> libvirt.virStorageVol | None:
+    try:
+        return pool.storageVolLookupByName(_volume_name(instance))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
+            return None
+        raise
+
+
+def _base_size(record: InstanceRecord, base: Path) -> int:
+    """Bytes the guest sees of the base, by the file itself: the record may be wrong about it."""
+    try:
+        if record.source.disk.disk_format is not DiskFormat.QCOW2:
+            return base.stat().st_size
+        header = Qcow2Header.read(base)
+    except FileNotFoundError:
+        raise NotFound(
+            f"Image {record.source.image} is not on the instance's host.",
+            "IMAGE_NOT_CACHED",
+            str(base),
+        ) from None
+    except NotQcow2 as error:
+        raise _bad_image(record, str(error)) from error
+    # An image of a tenant's making could name any file of the host.
+    if header.backing or header.data_file:
+        raise _bad_image(record, f"{base} refers to another file: {header.backing!r}")
+    return header.virtual_size
+
+
+def _bad_image(record: InstanceRecord, detail: str) -> HypervisorRefused:
+    return HypervisorRefused(
+        f"Image {record.source.image} is not a valid disk image.", "IMAGE_INVALID", detail
+    )
+
+
+def _check(disk: Path, record: InstanceRecord) -> None:
+    try:
+        Qcow2Header.read(disk)
+    except NotQcow2 as error:
+        # Never made anew: whatever is in it is the tenant's.
+        raise HypervisorRefused(
+            f"The disk of instance {record.id} is damaged.", "DISK_DAMAGED", str(error)
+        ) from error
+
+
+def _create(record: InstanceRecord, base: Path, new: Path, size: int) -> None:
+    command = (
+        "qemu-img", "create", "-q", "-f", "qcow2",
+        "-F", str(record.source.disk.disk_format), "-b", str(base), str(new), str(size),
+    )  # fmt: skip
+    action = f"make the disk of instance {record.id}"
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_QEMU_IMG_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise refused(action, f"qemu-img: {error}") from error
+    if done.returncode != 0:
+        raise refused(action, f"qemu-img: {done.stderr.strip()}")
+
+
+def _settle(new: Path, disk: Path) -> None:
+    """Give a complete file its name, so that not even a power failure shows half of it there."""
+    new.chmod(0o600)
+    _sync(new)
+    new.rename(disk)
+    _sync(disk.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

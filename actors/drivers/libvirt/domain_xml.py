@@ -1,0 +1,94 @@
+"""A domain and its parts that are no devices (https://libvirt.org/formatdomain.html)."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from actors.drivers.libvirt.device_xml import Balloon, Controller, Disk, Interface, Rng, Serial
+from actors.drivers.libvirt.element import Element, at
+from actors.drivers.libvirt.metadata_xml import InstanceElement
+
+
+@dataclass(frozen=True, slots=True)
+class Os(Element):
+    """``<os>``: direct kernel boot where ``kernel`` is set, else from the ``boot`` device."""
+
+    TAG: ClassVar[str] = "os"
+
+    arch: str = field(metadata=at("type/@arch"))
+    machine: str | None = field(default=None, metadata=at("type/@machine"))
+    kind: str = field(default="hvm", metadata=at("type"))
+    kernel: str | None = field(default=None, metadata=at("kernel"))
+    ramdisk: str | None = field(default=None, metadata=at("initrd"))
+    command_line: str | None = field(default=None, metadata=at("cmdline"))
+    boot: str | None = field(default=None, metadata=at("boot/@dev"))
+
+
+@dataclass(frozen=True, slots=True)
+class Features(Element):
+    """``<features>``. Without ACPI a guest hears no power button."""
+
+    TAG: ClassVar[str] = "features"
+
+    acpi: bool = field(default=True, metadata=at("acpi"))
+    apic: bool = field(default=True, metadata=at("apic"))
+    #: KiB that QEMU keeps of translated code (TCG only). Its default grows to 1 GiB a guest.
+    tcg_cache_kib: int | None = field(default=None, metadata=at("tcg/tb-cache"))
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu(Element):
+    """``<cpu>``."""
+
+    TAG: ClassVar[str] = "cpu"
+
+    mode: str = field(metadata=at("@mode"))
+
+
+@dataclass(frozen=True, slots=True)
+class Timer(Element):
+    """``<timer>``."""
+
+    TAG: ClassVar[str] = "timer"
+
+    name: str = field(metadata=at("@name"))
+    tick_policy: str | None = field(default=None, metadata=at("@tickpolicy"))
+    present: bool | None = field(default=None, metadata=at("@present"))
+
+
+@dataclass(frozen=True, slots=True)
+class Clock(Element):
+    """``<clock>``."""
+
+    TAG: ClassVar[str] = "clock"
+
+    offset: str = field(default="utc", metadata=at("@offset"))
+    timers: tuple[Timer, ...] = field(default=(), metadata=at(""))
+
+
+@dataclass(frozen=True, slots=True)
+class Domain(Element):
+    """``<domain>``."""
+
+    TAG: ClassVar[str] = "domain"
+
+    kind: str = field(metadata=at("@type"))
+    name: str = field(metadata=at("name"))
+    uuid: str = field(metadata=at("uuid"))
+    memory_kib: int = field(metadata=at("memory"))
+    vcpus: int = field(metadata=at("vcpu"))
+    os: Os = field(metadata=at(""))
+    title: str | None = field(default=None, metadata=at("title"))
+    #: None: somebody else's domain.
+    instance: InstanceElement | None = field(default=None, metadata=at("metadata"))
+    features: Features | None = field(default=None, metadata=at(""))
+    cpu: Cpu | None = field(default=None, metadata=at(""))
+    clock: Clock | None = field(default=None, metadata=at(""))
+    on_poweroff: str = field(default="destroy", metadata=at("on_poweroff"))
+    on_reboot: str = field(default="restart", metadata=at("on_reboot"))
+    on_crash: str = field(default="destroy", metadata=at("on_crash"))
+    disks: tuple[Disk, ...] = field(default=(), metadata=at("devices"))
+    controllers: tuple[Controller, ...] = field(default=(), metadata=at("devices"))
+    interfaces: tuple[Interface, ...] = field(default=(), metadata=at("devices"))
+    serials: tuple[Serial, ...] = field(default=(), metadata=at("devices"))
+    balloon: Balloon | None = field(default=None, metadata=at("devices"))
+    rng: Rng | None = field(default=None, metadata=at("devices"))

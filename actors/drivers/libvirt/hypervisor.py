@@ -1,0 +1,225 @@
+"""The hypervisor of one host, by libvirt: ``actors.ports.hypervisor.Hypervisor``.
+
+Owns the connection and what lies in the instances' folders. Decides nothing about an instance: what
+its domain looks like is ``build``'s, what libvirt's words mean ``errors``' and ``power``'s.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import libvirt
+
+from actors.drivers.libvirt import accelerator, domains
+from actors.drivers.libvirt.build import TEST, Place, domain_of
+from actors.drivers.libvirt.connection import Connection
+from actors.drivers.libvirt.direct_io import cache_mode
+from actors.drivers.libvirt.disks import Disks, FileDisks, PoolDisks, folder_of, make_folder
+from actors.drivers.libvirt.errors import away
+from actors.drivers.libvirt.power import fold_event
+from actors.drivers.libvirt.settings import LibvirtSettings, VirtType
+from actors.model.errors import Conflict
+from actors.model.host import Inventory
+from actors.model.ids import InstanceId
+from actors.model.instance import InstanceRecord, PowerState
+from actors.ports.hypervisor import (
+    BootFiles,
+    ConnectionListener,
+    Guest,
+    HypervisorFacts,
+    PowerListener,
+)
+
+_CONSOLE: Final = "console.log"
+_NO_CONSOLE: Final = (
+    "This instance runs on libvirt's test driver: it has no console, and nothing runs in it.\n"
+)
+_CPUINFO: Final = Path("/proc/cpuinfo")
+_GIB: Final = 1024**3
+
+
+class LibvirtHypervisor:
+    """One host's libvirt. Calls for different instances may run at the same time, in threads."""
+
+    def __init__(self, settings: LibvirtSettings) -> None:
+        self._settings = settings
+        self._connection: Connection | None = None
+        instances = settings.instances_dir
+        self._chosen: VirtType | None = None
+        self._disks: Disks = PoolDisks(instances) if settings.is_test else FileDisks(instances)
+
+    # --- the connection -----------------------------------------------------------------------
+
+    def open(self, power: PowerListener, connection: ConnectionListener) -> None:
+        """Connect, and listen for lifecycle events.
+
+        A libvirtd that is away is no error: ``connection`` hears of it, and the tries go on.
+        """
+        self.close()
+        make_folder(self._settings.instances_dir)
+
+        def on_domain(domain: libvirt.virDomain, event: int, detail: int) -> None:
+            state = fold_event(event, detail)
+            name = domain.name()
+            # Ours are named by their UUID, and the event brings both: asking libvirtd for the
+            # metadata here would hold up every other event.
+            if state is not None and name == domain.UUIDString():
+                power(InstanceId(name), state)
+
+        self._connection = Connection(self._settings, on_domain, connection)
+        self._connection.open()
+
+    def close(self) -> None:
+        """Deregister and disconnect. Domains stay as they are (the test driver's are gone)."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    @contextmanager
+    def _use(self, action: str) -> Iterator[libvirt.virConnect]:
+        if self._connection is None:
+            raise away("libvirt: the connection is not open")
+        with self._connection.use(action) as conn:
+            yield conn
+
+    # --- the host -----------------------------------------------------------------------------
+
+    def facts(self) -> HypervisorFacts:
+        """What this host offers (virConnectGetType, virConnectGetVersion, virNodeGetInfo)."""
+        with self._use("describe its host") as conn:
+            return HypervisorFacts(
+                driver=conn.getType(),
+                version=conn.getVersion(),
+                virt_type=self._virt_type(conn),
+                inventory=self._settings.inventory or self._inventory(conn),
+            )
+
+    def _inventory(self, conn: libvirt.virConnect) -> Inventory:
+        settings = self._settings
+        info = conn.getInfo()
+        disk = os.statvfs(settings.state_dir)
+        return Inventory(
+            vcpus=info[2],
+            memory_mb=info[1],
+            disk_gb=disk.f_blocks * disk.f_frsize // _GIB,
+            reserved_memory_mb=settings.reserved_memory_mb,
+            cpu_ratio=settings.cpu_ratio,
+            memory_ratio=settings.memory_ratio,
+            disk_ratio=settings.disk_ratio,
+        )
+
+    def _virt_type(self, conn: libvirt.virConnect) -> str:
+        if self._settings.is_test:
+            return TEST
+        if self._chosen is None:
+            self._chosen = accelerator.choose(
+                self._settings.virt_type,
+                _CPUINFO.read_text(encoding="utf-8", errors="replace"),
+                accelerator.kvm_capabilities(conn),
+            )
+        return str(self._chosen)
+
+    def guests(self) -> tuple[Guest, ...]:
+        """All our domains (virConnectGetAllDomainStats: one call for all states)."""
+        with self._use("list its instances") as conn:
+            return tuple(domains.guests(conn))
+
+    @cached_property
+    def _cache_mode(self) -> str:
+        return cache_mode(self._settings.instances_dir)
+
+    # --- disks --------------------------------------------------------------------------------
+
+    def ensure_disk(self, record: InstanceRecord, base: Path) -> None:
+        """The root disk: a qcow2 overlay on ``base``, which is never written."""
+        with self._use(f"make the disk of instance {record.id}") as conn:
+            self._disks.ensure(conn, record, base)
+
+    def remove_disk(self, instance: InstanceId) -> None:
+        """Remove the root disk, and the instance's folder with its console log.
+
+        Raises:
+            Conflict: The domain still runs on it.
+        """
+        with self._use(f"remove the disk of instance {instance}") as conn:
+            found = domains.find(conn, instance)
+            if found is not None and found[0].isActive():
+                raise Conflict(
+                    f"Instance {instance} runs; its disk cannot be removed.", "INSTANCE_RUNS"
+                )
+            self._disks.remove(conn, instance)
+
+    # --- power --------------------------------------------------------------------------------
+
+    def ensure_running(
+        self, record: InstanceRecord, sequence: int, files: BootFiles, bridges: dict[str, str]
+    ) -> PowerState:
+        """Define the domain where it is missing and start it where it does not run.
+
+        One that runs is left as it is, whatever the record says by now; one that is off is defined
+        anew, since bridges and files may have changed.
+        """
+        with self._use(f"start instance {record.id}") as conn:
+            found = domains.find(conn, record.id)
+            if found is not None and found[0].isActive():
+                return domains.keep_running(*found, sequence)
+            domain = conn.defineXMLFlags(self._xml(conn, record, sequence, files, bridges), 0)
+            domains.start(domain)
+            return domains.power_of(domain)
+
+    def _xml(
+        self,
+        conn: libvirt.virConnect,
+        record: InstanceRecord,
+        sequence: int,
+        files: BootFiles,
+        bridges: dict[str, str],
+    ) -> str:
+        console = self.console_path(record.id)
+        make_folder(console.parent)
+        if self._settings.is_test and not console.exists():
+            console.write_text(_NO_CONSOLE, encoding="utf-8")
+        place = Place(
+            virt_type=self._virt_type(conn),
+            disk=self._disks.path(record.id),
+            cache=self._cache_mode,
+            console=console,
+            files=files,
+            bridges=bridges,
+        )
+        return domain_of(record, sequence, place).to_text()
+
+    def shut_down(self, instance: InstanceId) -> None:
+        """Press the ACPI power button, and return at once."""
+        with self._use(f"shut down instance {instance}") as conn:
+            if found := domains.find(conn, instance):
+                domains.press_power_button(found[0])
+
+    def force_off(self, instance: InstanceId) -> PowerState:
+        """Pull the plug."""
+        with self._use(f"stop instance {instance}") as conn:
+            found = domains.find(conn, instance)
+            if found is None:
+                return PowerState.NOSTATE
+            domains.destroy(found[0])
+            return domains.power_of(found[0])
+
+    def ensure_absent(self, instance: InstanceId) -> None:
+        """Destroy and undefine."""
+        with self._use(f"remove instance {instance}") as conn:
+            if found := domains.find(conn, instance):
+                domains.destroy(found[0])
+                domains.undefine(found[0])
+
+    def power_state(self, instance: InstanceId) -> PowerState:
+        """What libvirt says now."""
+        with self._use(f"look at instance {instance}") as conn:
+            found = domains.find(conn, instance)
+            return PowerState.NOSTATE if found is None else domains.power_of(found[0])
+
+    def console_path(self, instance: InstanceId) -> Path:
+        """Where the console log lies."""
+        return folder_of(self._settings.instances_dir, instance) / _CONSOLE
