@@ -1,1 +1,348 @@
-"""HostActor: owns one hypervisor host: its libvirt connection, disks, image cache and bridges."""
+"""The HostActor: one hypervisor host, pinned to it by the host's own UUID.
+
+Owns the host's libvirt connection, disks, image cache and bridges, and what is observed of them.
+Decides nothing about an instance: it does the steps it is asked for, each converging, and tells
+the instances' actors what the hypervisor says.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import ray
+
+from actors.drivers.guest_work import GuestWork
+from actors.drivers.image_cache import ImageCache
+from actors.drivers.lanes import Lanes
+from actors.model.errors import ComputeError, NotFound, Unavailable
+from actors.model.host import HostReport
+from actors.model.ids import HostId, InstanceId
+from actors.model.instance import InstanceRecord, PowerState
+from actors.model.query import ConsoleOutput
+from actors.ports.clock import Clock, Gate
+from actors.ports.host import HostJob, HostOutcome, HostStep, PowerReport, StepResult
+from actors.ports.hypervisor import HostNetwork, Hypervisor, HypervisorFacts
+from actors.ports.images import Images
+from actors.ports.reports import Reports
+from actors.ports.scheduler import Scheduler
+from actors.ports.store import Batch, HostStore, Remove, Table
+from actors.store.tables import eviction_key
+
+_log: Final = logging.getLogger(__name__)
+
+#: libvirt calls that may block at the same time.
+_THREADS: Final = 16
+_RETRY_SECONDS: Final = 0.5
+#: A job that takes longer tells its instance's actor of each step; a shorter one tells at its end.
+_TELL_AFTER_SECONDS: Final = 0.5
+#: At most so many bytes of a console log in one answer.
+_CONSOLE_LIMIT: Final = 1 << 20
+
+_EVICTION: Final = (HostStep.ENSURE_ABSENT, HostStep.REMOVE_DISK, HostStep.REMOVE_NETWORK)
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """Who a host is, and how often it speaks."""
+
+    id: HostId
+    name: str
+    state_dir: Path
+    #: Between two reports to the scheduler.
+    heartbeat_seconds: float = 5.0
+    #: Between two full comparisons with libvirt, in case events were lost.
+    compare_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class HostPorts:
+    """What a HostActor needs of the rest of the cluster."""
+
+    store: HostStore
+    scheduler: Scheduler
+    reports: Reports
+    images: Images
+    clock: Clock
+    gate: Gate
+
+
+class HostActor:
+    """One host. Answers as ``ports.host.Host``.
+
+    Hypervisor and network are made here, in the actor's own process, from what makes them.
+    """
+
+    def __init__(
+        self,
+        settings: HostSettings,
+        ports: HostPorts,
+        hypervisor: Callable[[], Hypervisor],
+        network: Callable[[], HostNetwork],
+    ) -> None:
+        self._settings = settings
+        self._ports = ports
+        self._hypervisor = hypervisor()
+        self._network = network()
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="libvirt")
+        self._work = GuestWork(
+            self._hypervisor,
+            self._network,
+            ImageCache(settings.state_dir / "cache", ports.images),
+            self._threads,
+            ports.clock,
+            ports.gate,
+        )
+        self._lanes = Lanes()
+        self._facts: HypervisorFacts | None = None
+        self._trouble = "libvirt: not connected yet"
+        self._epoch = 0
+        self._known: dict[InstanceId, PowerState] = {}
+        self._seen: dict[InstanceId, PowerState] = {}
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        #: Rung when libvirt comes or goes: report at once, compare at once.
+        self._beat = asyncio.Event()
+        self._look = asyncio.Event()
+        self._loading = asyncio.create_task(self._load())
+        self._chores = [
+            asyncio.create_task(self._forever(chore, name))
+            for chore, name in (
+                (self._heartbeat, "heartbeat"),
+                (self._tell, "power reports"),
+                (self._catch_up, "comparison"),
+            )
+        ]
+
+    def __repr__(self) -> str:
+        return f"Host({self._settings.name}, {len(self._known)} VMs, {self._trouble or 'up'})"
+
+    @ray.method
+    async def run(self, job: HostJob) -> HostOutcome:
+        """Do the job's steps, in order, up to the first that fails (``ports.host.Host``)."""
+        await asyncio.shield(self._loading)
+        return await self._do(job)
+
+    async def _do(self, job: HostJob) -> HostOutcome:
+        instance = job.instance.id
+        lane = self._lanes.lane(instance)
+        begun = self._ports.clock.monotonic()
+        results: list[StepResult] = []
+        power = self._known.get(instance, PowerState.NOSTATE)
+        async with lane.turn(instance, job.sequence):
+            for step in job.steps:
+                result = await self._work.step(step, job, lane)
+                results.append(result)
+                power = result.power_state or power
+                if result.error is not None:
+                    break
+                more = len(results) < len(job.steps)
+                if more and self._ports.clock.monotonic() - begun > _TELL_AFTER_SECONDS:
+                    await self._progress(job, result)
+            self._note(instance, power)
+        return HostOutcome(tuple(results), power)
+
+    @ray.method
+    async def console_output(self, instance: InstanceId, offset: int, limit: int) -> ConsoleOutput:
+        """A piece of the console log (``ports.host.Host``)."""
+        await asyncio.shield(self._loading)
+        path = self._hypervisor.console_path(instance)
+        return await self._blocking(
+            lambda: _read_piece(path, instance, offset, min(limit, _CONSOLE_LIMIT))
+        )
+
+    def _note(self, instance: InstanceId, power: PowerState) -> None:
+        """What a job left behind; its instance's actor learns it from the answer."""
+        if power is PowerState.NOSTATE:
+            self._known.pop(instance, None)
+        else:
+            self._known[instance] = power
+        self._seen.pop(instance, None)
+
+    async def _progress(self, job: HostJob, result: StepResult) -> None:
+        try:
+            await self._ports.reports.progress(job.instance.id, job.sequence, result.step)
+        except ComputeError as error:
+            _log.info("progress of %s was not told: %s", job.instance.id, error)
+
+    # --- starting -----------------------------------------------------------------------------
+
+    async def _load(self) -> None:
+        while True:
+            try:
+                self._epoch = await self._ports.store.begin_epoch(f"host/{self._settings.id}")
+                break
+            except Unavailable as error:
+                _log.warning("host %s waits for the store: %s", self._settings.name, error)
+                await self._ports.clock.sleep(_RETRY_SECONDS)
+        await self._blocking(lambda: self._hypervisor.open(self._on_power, self._on_connection))
+
+    # --- what libvirt says (its own thread calls these) ---------------------------------------
+
+    def _on_power(self, instance: InstanceId, state: PowerState) -> None:
+        self._loop.call_soon_threadsafe(self._power_changed, instance, state)
+
+    def _on_connection(self, up: bool, why: str) -> None:
+        self._loop.call_soon_threadsafe(self._connection_changed, up, why)
+
+    def _power_changed(self, instance: InstanceId, state: PowerState) -> None:
+        if self._lanes.busy(instance):
+            self._lanes.lane(instance).bell.set()
+            return  # the job's own answer will say what became of it
+        if self._known.get(instance) is not state:
+            self._seen[instance] = state
+            self._news.set()
+
+    def _connection_changed(self, up: bool, why: str) -> None:
+        self._trouble = "" if up else f"libvirt: {why}"
+        _log.info("host %s: %s", self._settings.name, self._trouble or "libvirt is there")
+        self._beat.set()
+        self._look.set()
+
+    # --- chores -------------------------------------------------------------------------------
+
+    async def _forever(self, chore: Callable[[], Awaitable[None]], name: str) -> None:
+        await asyncio.shield(self._loading)
+        while True:
+            try:
+                await chore()
+            except ComputeError as error:
+                _log.info("host %s: %s waits: %s", self._settings.name, name, error)
+                await self._ports.clock.sleep(_RETRY_SECONDS)
+            except Exception:  # noqa: BLE001 - one chore's bug must not take the host along
+                _log.exception("host %s: %s met a bug", self._settings.name, name)
+                await self._ports.clock.sleep(self._settings.heartbeat_seconds)
+
+    async def _heartbeat(self) -> None:
+        """Tell the scheduler how this host is, at once when it changes."""
+        if self._facts is None or not self._trouble:
+            self._facts = await self._blocking(self._hypervisor.facts)
+        facts = self._facts
+        await self._ports.scheduler.report(
+            HostReport(
+                id=self._settings.id,
+                name=self._settings.name,
+                epoch=self._epoch,
+                inventory=facts.inventory,
+                hypervisor=facts.driver,
+                hypervisor_version=facts.version,
+                virt_type=facts.virt_type,
+                trouble=self._trouble,
+            )
+        )
+        await _until(self._beat, self._settings.heartbeat_seconds)
+
+    async def _tell(self) -> None:
+        """Tell the instances' actors what changed under no operation."""
+        await self._news.wait()
+        self._news.clear()
+        seen, self._seen = self._seen, {}
+        reports = tuple(self._report(instance, state) for instance, state in seen.items())
+        if reports:
+            await self._send(reports)
+
+    async def _catch_up(self) -> None:
+        """After a start or a lost connection, and now and then: compare all with libvirt."""
+        if not self._trouble:
+            await self._evict()
+            placed = await self._ports.reports.placed(self._settings.id)
+            await self._blocking(lambda: self._network.restore(placed))
+            await self._compare(placed)
+        await _until(self._look, self._settings.compare_seconds)
+
+    async def _evict(self) -> None:
+        """Remove instances that were deleted while this host was away."""
+        for eviction in await self._ports.store.evictions(self._settings.id):
+            job = HostJob(eviction.record, eviction.sequence, _EVICTION, saga="evict")
+            outcome = await self._do(job)
+            error = outcome.results[-1].error
+            if error is not None:
+                raise error
+            await self._ports.store.commit(
+                Batch(
+                    f"host/{self._settings.id}",
+                    self._epoch,
+                    removes=(
+                        Remove(Table.EVICTIONS, eviction_key(eviction.host_id, eviction.instance)),
+                    ),
+                )
+            )
+
+    async def _compare(self, placed: tuple[InstanceRecord, ...]) -> None:
+        """Tell what differs; a domain that nobody asked to remove is left alone, and said."""
+        guests = await self._blocking(self._hypervisor.guests)
+        states = {guest.instance: guest.power_state for guest in guests}
+        for record in placed:
+            lane = self._lanes.lane(record.id)
+            # What is read now is newer than anything this operation's host steps did before.
+            lane.newest = max(lane.newest, record.sequence if record.task_state is None else 0)
+        reports = tuple(
+            PowerReport(
+                record.id,
+                self._settings.id,
+                states.get(record.id, PowerState.NOSTATE),
+                record.sequence,
+                self._ports.clock.now(),
+            )
+            for record in placed
+            if not self._lanes.busy(record.id)
+            and states.get(record.id, PowerState.NOSTATE) is not record.power_state
+        )
+        self._known = {one: state for one, state in states.items() if not self._lanes.busy(one)}
+        strays = set(states) - {record.id for record in placed}
+        if strays:
+            _log.warning(
+                "host %s has %d domains of ours with no record; they are left alone: %s",
+                self._settings.name,
+                len(strays),
+                ", ".join(sorted(strays)[:10]),
+            )
+        if reports:
+            await self._send(reports)
+
+    def _report(self, instance: InstanceId, state: PowerState) -> PowerReport:
+        sequence = self._lanes.lane(instance).newest
+        return PowerReport(instance, self._settings.id, state, sequence, self._ports.clock.now())
+
+    async def _send(self, reports: tuple[PowerReport, ...]) -> None:
+        try:
+            await self._ports.reports.power(reports)
+        except Unavailable:
+            self._look.set()  # the next comparison will tell
+            raise
+        for report in reports:
+            if not self._lanes.busy(report.instance):
+                self._known[report.instance] = report.power_state
+
+    async def _blocking(self, call: Callable[[], Value]) -> Value:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+async def _until(bell: asyncio.Event, seconds: float) -> None:
+    """Wait so long, or until the bell rings."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(bell.wait(), seconds)
+    bell.clear()
+
+
+def _read_piece(path: Path, instance: InstanceId, offset: int, limit: int) -> ConsoleOutput:
+    try:
+        with path.open("rb") as log:
+            size = log.seek(0, 2)
+            start = max(0, size + offset) if offset < 0 else min(offset, size)
+            log.seek(start)
+            data = log.read(limit)
+    except FileNotFoundError:
+        raise NotFound(
+            f"Instance {instance} has no console log yet.",
+            "CONSOLE_NOT_FOUND",
+            str(path),
+            {"instance": instance},
+        ) from None
+    return ConsoleOutput(data=data, next_offset=start + len(data))

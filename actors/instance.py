@@ -23,7 +23,7 @@ from actors.model.operation import OperationRecord
 from actors.model.query import Accepted, InstanceQuery
 from actors.model.reply import Reply, reply_to
 from actors.ports.clock import Clock, Gate
-from actors.ports.host import PowerReport
+from actors.ports.host import HostStep, PowerReport
 from actors.ports.store import Batch, Eviction, Store
 from actors.sagas.cell import Cell, not_found
 from actors.sagas.engine import Engine
@@ -131,6 +131,14 @@ class InstanceActor:
                         report.power_state, report.host_id, report.sequence, self._clock.now()
                     )
                 )
+
+    @ray.method
+    async def progress(self, instance: InstanceId, sequence: int, step: HostStep) -> None:
+        """A step of a long job is done."""
+        await self._loaded()
+        cell = self._cells.get(instance)
+        if cell is not None:
+            await cell.progress(sequence, step)
 
     @ray.method
     async def placed(self, host_id: HostId) -> tuple[InstanceRecord, ...]:

@@ -17,12 +17,14 @@ from actors.model.operation import OperationRecord
 from actors.model.query import (
     Accepted,
     ConsoleOutput,
+    Cursor,
     EventBatch,
     InstanceQuery,
     OperationQuery,
     Page,
 )
-from actors.ports.host import PowerReport
+from actors.ports.host import HostStep, PowerReport
+from actors.store.tables import instant_text
 
 #: How long a call waits for an actor that Ray is starting again (about a second, measured).
 _PATIENCE_SECONDS: Final = 15.0
@@ -108,17 +110,13 @@ class InstancesHandle:
     async def operations(self, query: OperationQuery) -> Page[OperationRecord]:
         """As ``Instances.operations``."""
         found: list[OperationRecord] = []
-        before = (
-            (query.after.created.isoformat(timespec="microseconds"), query.after.id)
-            if query.after
-            else None
-        )
+        before = _before(query.after) if query.after else None
         while len(found) <= query.limit:
             rows = await self._store.find_operations(query.project, before, query.limit + 1)
             found.extend(row for row in rows if _wanted(row, query))
             if len(rows) <= query.limit:
                 break
-            before = (rows[-1].created.isoformat(timespec="microseconds"), rows[-1].id)
+            before = _before(rows[-1])
         return Page(items=tuple(found[: query.limit]), more=len(found) > query.limit)
 
     async def cancel(self, operation: OperationId) -> OperationRecord:
@@ -159,6 +157,10 @@ class InstancesHandle:
             )
         )
 
+    async def progress(self, instance: InstanceId, sequence: int, step: HostStep) -> None:
+        """As ``Reports.progress``."""
+        await self._of(instance).actor.call("progress", instance, sequence, step)
+
     async def placed(self, host_id: HostId) -> tuple[InstanceRecord, ...]:
         """As ``Reports.placed``."""
         shares: list[tuple[InstanceRecord, ...]] = await asyncio.gather(
@@ -168,6 +170,10 @@ class InstancesHandle:
 
     def _of(self, instance: InstanceId) -> _Partition:
         return self._partitions[partition_of(instance, len(self._partitions))]
+
+
+def _before(item: Cursor | OperationRecord) -> tuple[str, str]:
+    return instant_text(item.created), item.id
 
 
 def _wanted(operation: OperationRecord, query: OperationQuery) -> bool:

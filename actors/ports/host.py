@@ -48,6 +48,8 @@ class StepResult:
     started: datetime
     finished: datetime
     error: ComputeError | None = None
+    #: What the domain is now, where this step touched it.
+    power_state: PowerState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,9 @@ class Host(Protocol):
         ...
 
     async def console_output(self, instance: InstanceId, offset: int, limit: int) -> ConsoleOutput:
-        """At most ``limit`` bytes of the console log from ``offset``; a negative offset counts
-        from the end.
+        """At most ``limit`` bytes of the console log from ``offset``.
+
+        A negative offset counts from the end.
 
         Raises:
             NotFound: The instance has no console log here.

@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from actors.model.ids import HostId
+from actors.model.ids import HostId, InstanceId
 from actors.model.instance import InstanceRecord
-from actors.ports.host import PowerReport
+from actors.ports.host import HostStep, PowerReport
 
 
 class Reports(Protocol):
@@ -12,6 +12,10 @@ class Reports(Protocol):
 
     async def power(self, reports: tuple[PowerReport, ...]) -> None:
         """What the hypervisor says. Stale reports are dropped."""
+        ...
+
+    async def progress(self, instance: InstanceId, sequence: int, step: HostStep) -> None:
+        """A step of a long job is done; the job's answer will say so again."""
         ...
 
     async def placed(self, host_id: HostId) -> tuple[InstanceRecord, ...]:

@@ -123,10 +123,28 @@ class Store(Protocol):
         ...
 
 
+class HostStore(Protocol):
+    """What a host needs of the store."""
+
+    async def begin_epoch(self, writer: str) -> int:
+        """As ``Store.begin_epoch``."""
+        ...
+
+    async def commit(self, batch: Batch) -> None:
+        """As ``Store.commit``."""
+        ...
+
+    async def evictions(self, host_id: HostId) -> tuple["Eviction", ...]:
+        """What this host must remove."""
+        ...
+
+
 class Eviction(StoredRecord):
     """An instance that its host must remove when it returns. Key: ``<host id>/<instance id>``."""
 
     host_id: HostId
     instance: InstanceId
     sequence: int
+    #: As it was: the host must know its disk and its cards.
+    record: InstanceRecord
     generation: int = 1

@@ -20,6 +20,7 @@ from actors.model.instance import InstanceRecord, PowerState, VmState
 from actors.model.operation import OperationRecord, OperationState
 from actors.model.query import Accepted
 from actors.ports.clock import Clock
+from actors.ports.host import HostStep
 from actors.ports.store import Eviction
 from actors.sagas.engine import Engine
 
@@ -152,6 +153,17 @@ class Cell:
             record, _ = machine.step(self._record, event)
             if record is not self._record:
                 await self._durably(record, [], None)
+
+    async def progress(self, sequence: int, step: HostStep) -> None:
+        """Note a step that the host has done in a job that goes on."""
+        async with self._turn:
+            operation = self._operation
+            if operation is None or operation.done or operation.sequence != sequence:
+                return
+            noted = self._engine.progressed(operation, step)
+            if noted is not operation:
+                noted = noted.evolve(generation=operation.generation + 1)
+                await self._durably(self._record, [noted], None)
 
     async def write(
         self,

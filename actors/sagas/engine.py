@@ -93,6 +93,16 @@ class Engine:
         """The operation with its first move's intent: what is written when it is accepted."""
         return journal.advance(self._sagas[operation.action], operation, self._clock.now())[0]
 
+    def progressed(self, operation: OperationRecord, act: HostStep) -> OperationRecord:
+        """The operation, with a step noted that its host has done while others go on."""
+        undoing = operation.state is OperationState.UNDOING
+        steps = [
+            step
+            for step in self._sagas[operation.action].steps
+            if (step.undo if undoing else step.do) is act
+        ]
+        return journal.succeeded(operation, steps, self._clock.now())
+
     async def run(self, cell: Cell) -> None:
         """Bring the cell's operation to its end. Begins where its log ends.
 
@@ -233,7 +243,10 @@ class _Attempt:
         waited = self._engine.clock.monotonic() - self._since
         if host_id is not None and self._leaves_it_to_the_host(error, waited):
             eviction = Eviction(
-                host_id=host_id, instance=operation.instance, sequence=operation.sequence
+                host_id=host_id,
+                instance=operation.instance,
+                sequence=operation.sequence,
+                record=self._cell.record,
             )
             steps = [one for one in self._saga.steps if isinstance(one.do, HostStep)]
             return _Result(

@@ -1,0 +1,91 @@
+"""One lane for each instance on a host: jobs pass one at a time, and an old one never after a new.
+
+The lane is also the fence: a job carries its operation's sequence number, and once a newer
+operation has asked, an older one's job is refused and the one in the lane ends after its step.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from actors.model.errors import Cancelled
+from actors.model.ids import InstanceId
+
+#: Fences of instances that left are kept for so many others: a late job of theirs is long gone
+#: then.
+_FENCES: Final = 10_000
+
+
+class Lane:
+    """One instance's."""
+
+    def __init__(self) -> None:
+        self.newest = 0
+        self._turn = asyncio.Lock()
+        #: Rings when a newer operation asks, or when the power state changed.
+        self.bell = asyncio.Event()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is in the lane."""
+        return self._turn.locked()
+
+    def check(self, instance: InstanceId, sequence: int) -> None:
+        """Let a job go on.
+
+        Raises:
+            Cancelled: A newer operation has asked since.
+        """
+        if sequence < self.newest:
+            raise Cancelled(
+                f"A newer operation on instance {instance} has taken over.",
+                "SUPERSEDED",
+                f"sequence {sequence}, newest {self.newest}",
+            )
+
+    @asynccontextmanager
+    async def turn(self, instance: InstanceId, sequence: int) -> AsyncIterator[None]:
+        """Pass the lane.
+
+        Raises:
+            Cancelled: A newer operation was here first.
+        """
+        self.check(instance, sequence)
+        if sequence > self.newest:
+            self.newest = sequence
+            self.bell.set()
+        async with self._turn:
+            self.check(instance, sequence)
+            self.bell.clear()
+            yield
+
+
+class Lanes:
+    """All instances' lanes, the most recently used kept."""
+
+    def __init__(self) -> None:
+        self._lanes: OrderedDict[InstanceId, Lane] = OrderedDict()
+
+    def lane(self, instance: InstanceId) -> Lane:
+        """The instance's lane."""
+        lane = self._lanes.get(instance)
+        if lane is None:
+            lane = self._lanes[instance] = Lane()
+            if len(self._lanes) > _FENCES:
+                self._forget()
+        self._lanes.move_to_end(instance)
+        return lane
+
+    def busy(self, instance: InstanceId) -> bool:
+        """Whether a job of this instance is under way."""
+        lane = self._lanes.get(instance)
+        return lane is not None and lane.busy
+
+    def _forget(self) -> None:
+        oldest, lane = next(iter(self._lanes.items()))
+        if lane.busy:
+            self._lanes.move_to_end(oldest)
+        else:
+            del self._lanes[oldest]

@@ -1,0 +1,104 @@
+"""Settings of one node: ``/etc/novaray/novaray.toml``, overridden by ``NOVARAY_*``."""
+
+import os
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from actors.drivers.libvirt.settings import VirtType
+
+CONFIG_FILE = Path("/etc/novaray/novaray.toml")
+
+
+class Settings(BaseSettings):
+    """What an operator can set. ``docs/settings.md`` lists them all.
+
+    Sizes are MiB and GiB, times are seconds.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="NOVARAY_", extra="forbid", frozen=True)
+
+    #: The cluster's record, images, disks and keys lie below this folder.
+    state_dir: Path = Path("/var/lib/novaray")
+    #: Process ids and sockets of what ``nova-manage`` starts.
+    run_dir: Path = Path("/run/novaray")
+
+    #: InstanceActors that share the instances. Fixed when the cluster is made.
+    partitions: int = Field(default=1, ge=1, le=256)
+    #: Changes kept for watchers that come back.
+    keep_events: int = Field(default=20_000, ge=100)
+
+    #: Where the gRPC gateway listens.
+    listen: str = "127.0.0.1:8774"
+    #: This node's address in the Ray cluster.
+    node_address: str = "127.0.0.1"
+    ray_port: int = Field(default=6379, ge=1, le=65535)
+    dashboard_port: int = Field(default=8265, ge=1, le=65535)
+    #: Ray's dashboard costs about as much memory as all actors together.
+    dashboard: bool = True
+
+    #: This host's name; the machine's own where it is empty.
+    host_name: str = ""
+    #: ``qemu:///system``, ``qemu+unix:///system?socket=PATH`` or ``test://`` (libvirt's test driver).
+    libvirt_uri: str = "qemu:///system"
+    virt_type: VirtType = VirtType.AUTO
+    cpu_ratio: float = Field(default=4.0, gt=0)
+    memory_ratio: float = Field(default=1.0, gt=0)
+    disk_ratio: float = Field(default=1.0, gt=0)
+    reserved_memory_mb: int = Field(default=512, ge=0)
+    #: What the host says it has, instead of what libvirt counts: for hosts that share a machine.
+    vcpus: int | None = Field(default=None, ge=1)
+    memory_mb: int | None = Field(default=None, ge=1)
+    disk_gb: int | None = Field(default=None, ge=1)
+
+    #: Between two reports of a host to the scheduler.
+    heartbeat_seconds: float = Field(default=5.0, gt=0)
+    #: Between two full comparisons of a host with its libvirt.
+    compare_seconds: float = Field(default=60.0, gt=0)
+    #: A host that has not reported for so long is down.
+    down_after_seconds: float = Field(default=15.0, gt=0)
+
+    #: The network made with the cluster.
+    network_label: str = "private"
+    network_cidr: IPv4Network = IPv4Network("10.0.0.0/20")
+    network_mtu: int = Field(default=1500, ge=576, le=9000)
+    #: A network card of the host that joins the network's bridge; none where it is empty.
+    network_uplink: str = ""
+
+    #: Failure tests hold processes at named points by files in this folder.
+    gates: Path | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then the file."""
+        file = Path(os.environ.get("NOVARAY_CONFIG", CONFIG_FILE))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+    @property
+    def database(self) -> Path:
+        """The cluster's record."""
+        return self.state_dir / "novaray.sqlite"
+
+    @property
+    def images_dir(self) -> Path:
+        """The bytes of all images."""
+        return self.state_dir / "images"
+
+    @property
+    def is_test(self) -> bool:
+        """Whether this host runs libvirt's test driver."""
+        return self.libvirt_uri.startswith("test:")
