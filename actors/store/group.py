@@ -198,36 +198,43 @@ def _write_one_by_one(db: sqlite3.Connection, batches: Sequence[Batch], first: i
     refusals: list[ComputeError | None] = []
     events: list[Event] = []
     for batch in batches:
-        numbered = _numbered(batch.events, first + len(events))
-        refusal = _write_alone(db, batch, numbered)
-        refusals.append(refusal)
-        if refusal is None:
-            events += numbered
+        db.execute("SAVEPOINT batch")
+        try:
+            events += _write_alone(db, batch, first + len(events))
+            refusals.append(None)
+        except Exception as error:
+            if is_device_trouble(error):
+                raise
+            db.execute("ROLLBACK TO batch")
+            refusals.append(_refusal(error))
+        db.execute("RELEASE batch")
     return refusals, events
 
 
-def _write_alone(
-    db: sqlite3.Connection, batch: Batch, events: Sequence[Event]
-) -> ComputeError | None:
-    db.execute("SAVEPOINT batch")
-    refusal: ComputeError | None = None
-    try:
-        for put in batch.puts:
-            _put_alone(db, put)
-        for remove in batch.removes:
-            db.execute(STATEMENTS[remove.table].remove, (remove.key,))
-        db.executemany(INSERT_EVENT, map(event_row, events))
-    except ComputeError as error:
-        refusal = error
-    except Exception as error:
-        if is_device_trouble(error):
-            raise
-        # A column of the wrong type or number, text that is not Unicode: the caller has a bug.
-        refusal = Internal("An internal error occurred.", "BAD_BATCH", repr(error))
-    if refusal is not None:
-        db.execute("ROLLBACK TO batch")
-    db.execute("RELEASE batch")
-    return refusal
+def _write_alone(db: sqlite3.Connection, batch: Batch, first: int) -> list[Event]:
+    if batch.puts and all(_is_stored(db, put) for put in batch.puts):
+        # Written before, and its answer was lost with the conductor that gave it. The writer's
+        # epoch is still good, so it is the same process that asks again.
+        return []
+    for put in batch.puts:
+        _put_alone(db, put)
+    for remove in batch.removes:
+        db.execute(STATEMENTS[remove.table].remove, (remove.key,))
+    events = _numbered(batch.events, first)
+    db.executemany(INSERT_EVENT, map(event_row, events))
+    return events
+
+
+def _refusal(error: Exception) -> ComputeError:
+    if isinstance(error, ComputeError):
+        return error
+    # A column of the wrong type or number, text that is not Unicode: the caller has a bug.
+    return Internal("An internal error occurred.", "BAD_BATCH", repr(error))
+
+
+def _is_stored(db: sqlite3.Connection, put: Put) -> bool:
+    row = db.execute(STATEMENTS[put.table].stored, (put.key,)).fetchone()
+    return row is not None and row == (put.generation, put.body)
 
 
 def _put_alone(db: sqlite3.Connection, put: Put) -> None:
@@ -249,7 +256,7 @@ def _put_alone(db: sqlite3.Connection, put: Put) -> None:
 
 
 def _stale(db: sqlite3.Connection, put: Put) -> Stale:
-    row = db.execute(STATEMENTS[put.table].generation, (put.key,)).fetchone()
+    row = db.execute(STATEMENTS[put.table].stored, (put.key,)).fetchone()
     stored = "there is none" if row is None else f"the stored one is {row[0]}"
     return Stale(
         "It was changed by somebody else meanwhile.",

@@ -1,5 +1,6 @@
 """A SQLite connection in a thread of its own, and what its errors mean to callers."""
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -53,6 +54,10 @@ class Lane(aiosqlite.Connection):
             raise Unavailable("The database is closed.", "DATABASE_CLOSED")
         return await execute(work, self._connection)
 
+    async def ended(self) -> None:
+        """Return when the thread has ended, which it does after a connection that failed."""
+        await asyncio.to_thread(self._thread.join)
+
 
 async def open_lane(path: Path, *, read_only: bool) -> Lane:
     """Open the database, making it where it is missing.
@@ -61,7 +66,11 @@ async def open_lane(path: Path, *, read_only: bool) -> Lane:
         sqlite3.Error: It cannot be opened.
     """
     lane = Lane(partial(_connect, path, read_only=read_only))
-    await lane
+    try:
+        await lane
+    except BaseException:
+        await lane.ended()
+        raise
     return lane
 
 

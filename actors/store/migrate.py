@@ -105,10 +105,10 @@ def _apply(db: sqlite3.Connection, migration: Migration) -> None:
 
 def _statements(sql: str) -> Iterator[str]:
     statement = ""
-    for line in sql.splitlines(keepends=True):
-        statement += line
+    for piece in re.split(r"(?<=;)", sql):
+        statement += piece
+        # A semicolon inside a comment or a text does not end a statement.
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
-    if statement.strip():
-        yield statement
+    yield statement

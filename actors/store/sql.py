@@ -21,8 +21,8 @@ class Statements:
     #: Changes no row unless the generation follows the stored one.
     update: str
     remove: str
-    #: The stored generation of a key.
-    generation: str
+    #: The generation and the body under a key.
+    stored: str
     #: All bodies, by key.
     bodies: str
 
@@ -41,7 +41,7 @@ def _statements(table: str, columns: Columns) -> Statements:
         update=f"UPDATE {table} SET {settings}"  # noqa: S608
         f" WHERE {key} = ?1 AND generation = {number['generation']} - 1",
         remove=f"DELETE FROM {table} WHERE {key} = ?1",  # noqa: S608
-        generation=f"SELECT generation FROM {table} WHERE {key} = ?1",  # noqa: S608
+        stored=f"SELECT generation, body FROM {table} WHERE {key} = ?1",  # noqa: S608
         bodies=f"SELECT body FROM {table} ORDER BY {key}",  # noqa: S608
     )
 

@@ -118,6 +118,9 @@ class SqliteStore:
     async def commit(self, batch: Batch) -> None:
         """As ``Store.commit``.
 
+        A batch whose rows are all stored just so was written before and is answered as written:
+        after an ``Unavailable`` the same batch can be sent again.
+
         Raises:
             TooLarge: The batch, or one record of it, is larger than any sane one.
             Exhausted: The disk is full; nothing is written.
