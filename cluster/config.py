@@ -46,7 +46,8 @@ class Settings(BaseSettings):
 
     #: This host's name; the machine's own where it is empty.
     host_name: str = ""
-    #: ``qemu:///system``, ``qemu+unix:///system?socket=PATH`` or ``test://`` (libvirt's test driver).
+    #: ``qemu:///system``, ``qemu+unix:///system?socket=PATH``, or ``test://`` for libvirt's own
+    #: test driver.
     libvirt_uri: str = "qemu:///system"
     virt_type: VirtType = VirtType.AUTO
     cpu_ratio: float = Field(default=4.0, gt=0)

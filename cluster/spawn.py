@@ -4,7 +4,6 @@ Everything is spawned by name with ``get_if_exists``: spawning twice finds what 
 """
 
 import functools
-from collections.abc import Callable
 from typing import Any, Final
 
 import ray
@@ -107,14 +106,17 @@ def spawn_host(settings: Settings, host_id: HostId, name: str, partitions: int) 
         compare_seconds=settings.compare_seconds,
     )
     ray.remote(HostActor).options(**_options(host_name(host_id), HOST_LABEL, host_id)).remote(
-        identity, ports, _hypervisor(settings), _network(settings)
+        identity,
+        ports,
+        functools.partial(make_hypervisor, settings),
+        functools.partial(make_network, settings),
     )
 
 
-def _hypervisor(settings: Settings) -> Callable[[], LibvirtHypervisor]:
+def make_hypervisor(settings: Settings) -> LibvirtHypervisor:
+    """The host's libvirt; made in the HostActor's own process, where its files lie."""
     uri = write_test_node(settings.state_dir) if settings.is_test else settings.libvirt_uri
-    return functools.partial(
-        LibvirtHypervisor,
+    return LibvirtHypervisor(
         LibvirtSettings(
             uri=uri,
             state_dir=settings.state_dir,
@@ -124,8 +126,15 @@ def _hypervisor(settings: Settings) -> Callable[[], LibvirtHypervisor]:
             disk_ratio=settings.disk_ratio,
             reserved_memory_mb=settings.reserved_memory_mb,
             inventory=_inventory(settings),
-        ),
+        )
     )
+
+
+def make_network(settings: Settings) -> HostNetwork:
+    """The host's side of the networks: none where no guest has packets."""
+    if settings.is_test:
+        return NoNetwork()
+    return BridgeNetwork(settings.state_dir / "network", settings.network_uplink or None)
 
 
 def _inventory(settings: Settings) -> Inventory | None:
@@ -140,12 +149,4 @@ def _inventory(settings: Settings) -> Inventory | None:
         cpu_ratio=settings.cpu_ratio,
         memory_ratio=settings.memory_ratio,
         disk_ratio=settings.disk_ratio,
-    )
-
-
-def _network(settings: Settings) -> Callable[[], HostNetwork]:
-    if settings.is_test:
-        return NoNetwork
-    return functools.partial(
-        BridgeNetwork, settings.state_dir / "network", uplink=settings.network_uplink or None
     )

@@ -1,0 +1,33 @@
+"""The cluster behind ``ports.compute.Compute``: what the gateway is given."""
+
+from actors.handles.conductor import ConductorHandle
+from actors.handles.instances import InstancesHandle
+from actors.handles.owners import ImagesHandle, SchedulerHandle
+from actors.model.flavor import Flavor
+from actors.model.image import Image
+
+
+class CatalogHandle:
+    """Implements ``ports.compute.Catalog``: the conductor has the flavors."""
+
+    def __init__(self, store: ConductorHandle) -> None:
+        self._store = store
+        self._images = ImagesHandle()
+
+    async def flavors(self) -> tuple[Flavor, ...]:
+        """As ``Catalog.flavors``."""
+        return await self._store.flavors()
+
+    async def images(self) -> tuple[Image, ...]:
+        """As ``Catalog.images``."""
+        return await self._images.images()
+
+
+class ComputeHandle:
+    """Implements ``ports.compute.Compute`` over the actors."""
+
+    def __init__(self, partitions: int) -> None:
+        self.instances = InstancesHandle(partitions)
+        self.identity = ConductorHandle()
+        self.catalog = CatalogHandle(self.identity)
+        self.fleet = SchedulerHandle()

@@ -1,0 +1,164 @@
+"""Python handles on the cluster, from any process that has joined its Ray cluster.
+
+    import asyncio, ray
+    from cluster.connect import connect
+
+    async def main() -> None:
+        cluster = await connect()
+        vm = cluster.instance("381f0bec-3c55-5baa-adba-265d5f2a1c7e")
+        print((await vm.get()).vm_state)
+        await (await vm.stop()).wait()
+
+    ray.init(address="auto", namespace="novaray")
+    asyncio.run(main())
+
+Who can call these has the Ray token, and with it every host: they ask for no other.
+"""
+
+import uuid
+from typing import Final
+
+from actors.handles.conductor import ConductorHandle
+from actors.handles.hosts import HostHandle
+from actors.handles.instances import InstancesHandle
+from actors.handles.owners import ImagesHandle, NetworkHandle, SchedulerHandle
+from actors.model.commands import DEFAULT_GRACE_SECONDS, InstanceCommand
+from actors.model.errors import NotFound
+from actors.model.ids import InstanceId, OperationId, RequestId, UserId
+from actors.model.instance import InstanceRecord
+from actors.model.operation import Action, OperationRecord
+from actors.model.query import EventKind
+
+_USER: Final = UserId("operator")
+_LISTEN_SECONDS: Final = 10.0
+_EVENTS: Final = 500
+
+
+class OperationHandle:
+    """One operation."""
+
+    def __init__(self, instances: InstancesHandle, operation: OperationId) -> None:
+        self._instances = instances
+        self.id = operation
+
+    async def get(self) -> OperationRecord:
+        """The operation as it is now.
+
+        Raises:
+            NotFound: There is none with this id.
+        """
+        return await self._instances.operation(self.id)
+
+    async def cancel(self) -> OperationRecord:
+        """Ask it to end early and undo itself."""
+        return await self._instances.cancel(self.id)
+
+    async def wait(self) -> OperationRecord:
+        """Wait until it has ended, well or not. Listens to changes; does not poll."""
+        position = (await self._instances.events_after(-1, 1, 0)).next_sequence
+        operation = await self.get()
+        while not operation.done:
+            batch = await self._instances.events_after(position, _EVENTS, _LISTEN_SECONDS)
+            position = batch.next_sequence
+            for event in batch.events:
+                if event.kind is EventKind.OPERATION and event.id == self.id:
+                    operation = event.operation()
+        return operation
+
+
+class InstanceHandle:
+    """One VM."""
+
+    def __init__(self, instances: InstancesHandle, instance: InstanceId) -> None:
+        self._instances = instances
+        self.id = instance
+
+    async def get(self) -> InstanceRecord:
+        """The instance as it is now.
+
+        Raises:
+            NotFound: There is none with this id.
+        """
+        return await self._instances.get(self.id)
+
+    async def start(self) -> OperationHandle:
+        """Start it. Durable when it returns.
+
+        Raises:
+            Conflict: It is not stopped.
+        """
+        return await self._submit(Action.START)
+
+    async def stop(self, grace_seconds: float = DEFAULT_GRACE_SECONDS) -> OperationHandle:
+        """Shut it down, by force after the grace time. Durable when it returns.
+
+        Raises:
+            Conflict: It does not run.
+        """
+        return await self._submit(Action.STOP, grace_seconds)
+
+    async def delete(self) -> OperationHandle:
+        """Delete it, whatever is being done to it. Durable when it returns."""
+        return await self._submit(Action.DELETE)
+
+    async def console_output(self, offset: int = 0, limit: int = 1 << 20) -> bytes:
+        """A piece of its console log, in bytes; a negative offset counts from the end."""
+        return (await self._instances.console_output(self.id, offset, limit)).data
+
+    async def _submit(
+        self, action: Action, grace_seconds: float = DEFAULT_GRACE_SECONDS
+    ) -> OperationHandle:
+        record = await self.get()
+        accepted = await self._instances.submit(
+            InstanceCommand(
+                instance=self.id,
+                project=record.project,
+                user=_USER,
+                request_id=RequestId(str(uuid.uuid4())),
+                action=action,
+                grace_seconds=grace_seconds,
+            )
+        )
+        return OperationHandle(self._instances, accepted.operation.id)
+
+
+class ClusterHandle:
+    """All of it."""
+
+    def __init__(self, partitions: int) -> None:
+        self.instances = InstancesHandle(partitions)
+        self.store = ConductorHandle()
+        self.scheduler = SchedulerHandle()
+        self.network = NetworkHandle()
+        self.images = ImagesHandle()
+
+    def instance(self, instance: str) -> InstanceHandle:
+        """One VM, by UUID. Whether it exists is its calls' business."""
+        return InstanceHandle(self.instances, InstanceId(instance))
+
+    def operation(self, operation: str) -> OperationHandle:
+        """One operation, by id."""
+        return OperationHandle(self.instances, OperationId(operation))
+
+    async def host(self, name: str) -> HostHandle:
+        """One host, by name or UUID.
+
+        Raises:
+            NotFound: There is none.
+        """
+        for usage in await self.scheduler.hosts():
+            if name in (usage.record.name, usage.record.id):
+                return HostHandle(usage.record.id)
+        raise NotFound(f"Host {name} could not be found.", "HOST_NOT_FOUND")
+
+
+async def connect() -> ClusterHandle:
+    """Handles on the cluster this process has joined (``ray.init(address=…)``).
+
+    Raises:
+        Unavailable: There is no novaray cluster on this Ray.
+    """
+    return ClusterHandle(await ConductorHandle().partitions())
+
+
+__all__ = ["ClusterHandle", "HostHandle", "InstanceHandle", "OperationHandle", "connect"]
