@@ -53,6 +53,8 @@ class HostReport(StoredRecord):
     virt_type: str = Field(description="kvm, qemu (TCG) or test")
     #: Empty when all is well; else why it cannot serve ("libvirt: …").
     trouble: str = ""
+    #: Boots that succeeded since this process started: one more clears the host of failed ones.
+    boots: int = Field(default=0, ge=0)
     schema_version: int = 1
 
 

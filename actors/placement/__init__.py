@@ -1,1 +1,1 @@
-"""Which host a VM goes to: filters, weighers and one decision over a snapshot."""
+"""Which host an instance goes to: filters, weighers, one decision; and the ledger of claims."""
