@@ -22,7 +22,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar, Final, Self, get_args, get_origin, get_type_hints
 
 _PATH: Final = "xml"
-_ILLEGAL: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ILLEGAL: Final = re.compile("[^\t\n\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def at(path: str) -> Mapping[str, str]:
@@ -31,7 +31,10 @@ def at(path: str) -> Mapping[str, str]:
 
 
 def legal_text(value: str) -> str:
-    """The text with every character that XML 1.0 cannot carry replaced by U+FFFD."""
+    """The text with every character that XML 1.0 cannot carry replaced by U+FFFD.
+
+    A carriage return counts as one: readers take it for a line feed.
+    """
     return _ILLEGAL.sub("\ufffd", value)
 
 
