@@ -1,0 +1,46 @@
+"""All use cases, put together over one ``Compute``. What every front end is given."""
+
+from typing import Final
+
+from actors.ports.compute import Compute
+from gateway.app.auth import Authenticator
+from gateway.app.catalog import CatalogCases
+from gateway.app.feed import Feed
+from gateway.app.hosts import HostCases
+from gateway.app.instances import InstanceCases
+from gateway.app.operations import OperationCases
+from gateway.app.tokens import Signer
+from gateway.app.watch import HEARTBEAT_SECONDS, WatchCases
+
+
+class Application:
+    """The use cases of one gateway, with the caches and the one event feed they share."""
+
+    def __init__(
+        self,
+        compute: Compute,
+        secret: bytes,
+        *,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        feed: Feed | None = None,
+    ) -> None:
+        """Wire them.
+
+        Args:
+            compute: The cluster.
+            secret: Signs page and resume tokens; the same at all gateways of a cluster.
+            heartbeat_seconds: A watcher hears from us at least so often.
+            feed: The event feed, where its limits should be others than usual.
+        """
+        signer = Signer(secret)
+        self.feed: Final = feed or Feed(compute.instances)
+        self.auth: Final = Authenticator(compute.identity)
+        self.catalog: Final = CatalogCases(compute.catalog, signer)
+        self.instances: Final = InstanceCases(compute.instances, self.catalog, signer)
+        self.operations: Final = OperationCases(compute.instances, self.feed, signer)
+        self.hosts: Final = HostCases(compute.fleet, signer)
+        self.watch: Final = WatchCases(self.feed, signer, heartbeat_seconds)
+
+    async def close(self) -> None:
+        """Let go of what runs in the background."""
+        await self.feed.close()

@@ -1,0 +1,116 @@
+"""From an image to what a host needs to boot it. Pure.
+
+Refuses what can never boot, whatever the host (Nova: ``_validate_flavor_image_nostatus``). Whether
+a host has the room is the scheduler's question, not one for here.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from actors.model.errors import Invalid
+from actors.model.flavor import Flavor
+from actors.model.ids import ImageId
+from actors.model.image import BootFile, BootSource, DiskFormat, Image, ImageStatus
+
+#: Glance's property for the kernel's command line.
+COMMAND_LINE_PROPERTY: Final = "os_command_line"
+
+_GIB: Final = 1024**3
+_NOT_A_DISK: Final = {DiskFormat.AKI: "a kernel", DiskFormat.ARI: "a ramdisk"}
+
+
+def boot_source(image: Image, images: Mapping[ImageId, Image]) -> BootSource:
+    """All that an instance takes over from its image, with the image's kernel and ramdisk.
+
+    Raises:
+        Invalid: The image is not ready, is no disk, or its kernel or ramdisk is missing.
+    """
+    if image.disk_format in _NOT_A_DISK:
+        what = _NOT_A_DISK[image.disk_format]
+        raise _refused(image, "IMAGE_NOT_BOOTABLE", f"is {what}; boot from the disk that names it")
+    if image.status is not ImageStatus.ACTIVE:
+        raise _refused(
+            image, "IMAGE_NOT_ACTIVE", f"is {image.status.value}; only an active image can boot"
+        )
+    return BootSource(
+        image=image.id,
+        image_name=image.name,
+        disk=_file(image),
+        virtual_size=image.virtual_size,
+        kernel=_companion(image, image.kernel_id, DiskFormat.AKI, images),
+        ramdisk=_companion(image, image.ramdisk_id, DiskFormat.ARI, images),
+        command_line=image.properties.get(COMMAND_LINE_PROPERTY, ""),
+        min_disk_gb=image.min_disk_gb,
+        min_memory_mb=image.min_memory_mb,
+    )
+
+
+def check_fit(flavor: Flavor, source: BootSource) -> None:
+    """Whether the flavor is large enough for what the image asks for.
+
+    A flavor with a disk of 0 GiB takes the image's own size, so only its memory is compared.
+
+    Raises:
+        Invalid: ``FLAVOR_TOO_SMALL``.
+    """
+    if flavor.memory_mb < source.min_memory_mb:
+        raise _too_small(
+            flavor, source, f"{flavor.memory_mb} MiB of memory", f"{source.min_memory_mb} MiB"
+        )
+    if flavor.disk_gb == 0:
+        return
+    if flavor.disk_gb < source.min_disk_gb:
+        raise _too_small(
+            flavor, source, f"{flavor.disk_gb} GiB of disk", f"{source.min_disk_gb} GiB"
+        )
+    if flavor.disk_gb * _GIB < source.virtual_size:
+        raise _too_small(
+            flavor, source, f"{flavor.disk_gb} GiB of disk", f"{source.virtual_size} bytes"
+        )
+
+
+def _file(image: Image) -> BootFile:
+    return BootFile(
+        image=image.id, sha256=image.sha256, size=image.size, disk_format=image.disk_format
+    )
+
+
+def _companion(
+    image: Image,
+    wanted: ImageId | None,
+    disk_format: DiskFormat,
+    images: Mapping[ImageId, Image],
+) -> BootFile | None:
+    if wanted is None:
+        return None
+    found = images.get(wanted)
+    what = _NOT_A_DISK[disk_format].removeprefix("a ")
+    if found is None or found.status is not ImageStatus.ACTIVE:
+        raise _refused(
+            image,
+            "IMAGE_INCOMPLETE",
+            f"needs the {what} {wanted}, which is not there or not active",
+        )
+    if found.disk_format is not disk_format:
+        raise _refused(
+            image,
+            "IMAGE_INCOMPLETE",
+            f"names {wanted} as its {what}, which is {found.disk_format.value}",
+        )
+    return _file(found)
+
+
+def _refused(image: Image, reason: str, problem: str) -> Invalid:
+    return Invalid(
+        f"Image {image.id} ({image.name}) {problem}.", reason, "", {"image": f"the image {problem}"}
+    )
+
+
+def _too_small(flavor: Flavor, source: BootSource, has: str, needs: str) -> Invalid:
+    return Invalid(
+        f"Flavor {flavor.id} ({flavor.name}) has {has}; image {source.image} "
+        f"({source.image_name}) needs at least {needs}. Choose a larger flavor.",
+        "FLAVOR_TOO_SMALL",
+        "",
+        {"flavor": f"has {has}; the image needs at least {needs}"},
+    )
