@@ -1,0 +1,159 @@
+"""InstanceService."""
+
+import asyncio
+from typing import Final
+
+from google.longrunning.operations_pb2 import Operation
+
+from actors.model.commands import DEFAULT_GRACE_SECONDS
+from actors.model.instance import InstanceRecord
+from actors.model.operation import Action
+from actors.model.query import Accepted
+from gateway.app.auth import is_admin
+from gateway.app.instances import Change, InstanceCases
+from gateway.app.pages import PageRequest
+from gateway.app.watch import Seen, Watch, WatchCases
+from gateway.rpc.call import Context, caller, request_id_or_own
+from gateway.rpc.names import any_project_of, generation_of, instance_of
+from gateway.rpc.replies import fitting
+from gateway.rpc.translate.instances import Flavors, instance_message, new_instance
+from gateway.rpc.translate.operations import operation_message
+from protos.novaray.v1 import instances_pb2 as pb
+from protos.novaray.v1 import instances_pb2_grpc
+
+#: A watcher that was let go while it does not read gets so long to take what is on its way,
+#: seconds.
+_LAST_WRITE_SECONDS: Final = 5.0
+
+
+class InstancesService(instances_pb2_grpc.InstanceServiceServicer):
+    """Virtual machines and what is done to them."""
+
+    def __init__(
+        self,
+        instances: InstanceCases,
+        watch: WatchCases,
+        last_write_seconds: float = _LAST_WRITE_SECONDS,
+    ) -> None:
+        self._instances = instances
+        self._watch = watch
+        self._last_write_seconds = last_write_seconds
+
+    async def CreateInstance(
+        self, request: pb.CreateInstanceRequest, context: Context
+    ) -> Operation:
+        """Make and boot (AIP-133, AIP-151). Durable when it answers."""
+        new = new_instance(request, request_id_or_own(request.request_id))
+        return _accepted(await self._instances.create(caller(), new))
+
+    async def GetInstance(self, request: pb.GetInstanceRequest, context: Context) -> pb.Instance:
+        """One instance (AIP-131)."""
+        who = caller()
+        record = await self._instances.get(who, *instance_of(request.name))
+        return instance_message(record, admin=is_admin(who))
+
+    async def ListInstances(
+        self, request: pb.ListInstancesRequest, context: Context
+    ) -> pb.ListInstancesResponse:
+        """A page of a project's instances (AIP-132, AIP-158)."""
+        who = caller()
+        listed = await self._instances.list(
+            who,
+            any_project_of(request.parent),
+            request.filter,
+            PageRequest(request.page_size, request.page_token),
+        )
+        admin = is_admin(who)
+        flavors: Flavors = {}
+        messages, token = fitting(
+            listed, lambda record: instance_message(record, admin=admin, flavors=flavors)
+        )
+        return pb.ListInstancesResponse(instances=messages, next_page_token=token)
+
+    async def DeleteInstance(
+        self, request: pb.DeleteInstanceRequest, context: Context
+    ) -> Operation:
+        """Delete (AIP-135)."""
+        return await self._change(request, Action.DELETE)
+
+    async def StartInstance(self, request: pb.StartInstanceRequest, context: Context) -> Operation:
+        """Start what is stopped (AIP-136)."""
+        return await self._change(request, Action.START)
+
+    async def StopInstance(self, request: pb.StopInstanceRequest, context: Context) -> Operation:
+        """Shut down (AIP-136)."""
+        given = request.HasField("grace_seconds")
+        grace = request.grace_seconds if given else DEFAULT_GRACE_SECONDS
+        return await self._change(request, Action.STOP, grace)
+
+    async def GetConsoleOutput(
+        self, request: pb.GetConsoleOutputRequest, context: Context
+    ) -> pb.GetConsoleOutputResponse:
+        """A piece of the console log."""
+        piece = await self._instances.console_output(
+            caller(), *instance_of(request.name), request.offset, request.max_bytes
+        )
+        return pb.GetConsoleOutputResponse(data=piece.data, next_offset=piece.next_offset)
+
+    # A coroutine that writes, and not a generator: what it holds is let go the moment the caller is
+    # gone, and a write that never ends can be given up.
+    async def WatchInstances(  # type: ignore[override]
+        self, request: pb.WatchInstancesRequest, context: Context
+    ) -> None:
+        """Changes as they happen."""
+        who = caller()
+        project = any_project_of(request.parent)
+        async with self._watch.open(who, project, request.resume_token) as watch:
+            admin = is_admin(who)
+            while True:
+                message = _change_message(await watch.next(), admin=admin)
+                await self._write(context, message, watch)
+
+    async def _write(
+        self, context: Context, message: pb.WatchInstancesResponse, watch: Watch
+    ) -> None:
+        """Send, unless the watcher reads nothing and has fallen too far behind."""
+        writing = asyncio.ensure_future(context.write(message))
+        failing = asyncio.ensure_future(watch.failed.wait())
+        try:
+            await asyncio.wait((writing, failing), return_when=asyncio.FIRST_COMPLETED)
+            if not writing.done():
+                await asyncio.wait((writing,), timeout=self._last_write_seconds)
+            if writing.done():
+                await writing
+        finally:
+            failing.cancel()
+            writing.cancel()
+
+    async def _change(
+        self,
+        request: pb.DeleteInstanceRequest | pb.StartInstanceRequest | pb.StopInstanceRequest,
+        action: Action,
+        grace_seconds: float = DEFAULT_GRACE_SECONDS,
+    ) -> Operation:
+        project, instance = instance_of(request.name)
+        change = Change(
+            project=project,
+            instance=instance,
+            action=action,
+            request_id=request_id_or_own(request.request_id),
+            generation=generation_of(request.etag),
+            grace_seconds=grace_seconds,
+        )
+        return _accepted(await self._instances.change(caller(), change))
+
+
+def _accepted(accepted: Accepted) -> Operation:
+    return operation_message(accepted.operation, accepted.instance, admin=is_admin(caller()))
+
+
+def _change_message(seen: Seen, *, admin: bool) -> pb.WatchInstancesResponse:
+    message = pb.WatchInstancesResponse(resume_token=seen.token)
+    if seen.change is None:
+        return message
+    record = seen.change.record
+    if isinstance(record, InstanceRecord):
+        message.instance.CopyFrom(instance_message(record, admin=admin))
+    else:
+        message.operation.CopyFrom(operation_message(record, admin=admin))
+    return message

@@ -1,0 +1,148 @@
+"""Resource names (AIP-122) and etags (AIP-154): text on the wire, ids inside."""
+
+import re
+from typing import Final
+
+from actors.model.errors import Invalid
+from actors.model.ids import (
+    FlavorId,
+    ImageId,
+    InstanceId,
+    OperationId,
+    ProjectId,
+)
+from gateway.app.auth import ALL_PROJECTS
+
+_UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_SEGMENT: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,253}"
+
+_PROJECT: Final = re.compile(rf"projects/({_SEGMENT}|-)")
+_INSTANCE: Final = re.compile(rf"projects/({_SEGMENT})/instances/({_UUID})")
+_OPERATION: Final = re.compile(rf"operations/({_UUID}\.[1-9][0-9]{{0,17}})")
+_OF_CATALOG: Final = re.compile(r"(flavors|images)/([A-Za-z0-9_.:-]{1,255})")
+_HOST: Final = re.compile(rf"hosts/({_SEGMENT})")
+_ETAG: Final = re.compile(r'W/"([0-9]{1,18})"')
+
+#: How much of a wrong text an answer repeats.
+_SHOWN: Final = 60
+
+
+def project_of(text: str, field: str = "parent") -> ProjectId:
+    """The project of ``projects/{project}``.
+
+    Raises:
+        Invalid: Another text, or all projects (``-``).
+    """
+    project = any_project_of(text, field)
+    if project == ALL_PROJECTS:
+        raise _malformed(field, text, "projects/{project}, of one project")
+    return project
+
+
+def any_project_of(text: str, field: str = "parent") -> ProjectId:
+    """The project of ``projects/{project}``; ``-`` for all of them.
+
+    Raises:
+        Invalid: Another text.
+    """
+    match = _PROJECT.fullmatch(text)
+    if match is None:
+        raise _malformed(field, text, "projects/{project}")
+    return ProjectId(match[1])
+
+
+def instance_of(text: str, field: str = "name") -> tuple[ProjectId, InstanceId]:
+    """Project and id of ``projects/{project}/instances/{uuid}``.
+
+    Raises:
+        Invalid: Another text.
+    """
+    match = _INSTANCE.fullmatch(text)
+    if match is None:
+        raise _malformed(field, text, "projects/{project}/instances/{uuid}")
+    return ProjectId(match[1]), InstanceId(match[2])
+
+
+def operation_of(text: str, field: str = "name") -> OperationId:
+    """The id of ``operations/{id}``.
+
+    Raises:
+        Invalid: Another text.
+    """
+    match = _OPERATION.fullmatch(text)
+    if match is None:
+        raise _malformed(field, text, "operations/{instance uuid}.{number}")
+    return OperationId(match[1])
+
+
+def flavor_of(text: str, field: str = "name") -> FlavorId:
+    """The id of ``flavors/{id}``.
+
+    Raises:
+        Invalid: Another text.
+    """
+    return FlavorId(_of_catalog("flavors", text, field))
+
+
+def image_of(text: str, field: str = "name") -> ImageId:
+    """The id of ``images/{id}``.
+
+    Raises:
+        Invalid: Another text.
+    """
+    return ImageId(_of_catalog("images", text, field))
+
+
+def host_of(text: str, field: str = "name") -> str:
+    """The name or UUID of ``hosts/{host}``.
+
+    Raises:
+        Invalid: Another text.
+    """
+    match = _HOST.fullmatch(text)
+    if match is None:
+        raise _malformed(field, text, "hosts/{host name or UUID}")
+    return match[1]
+
+
+def etag(generation: int) -> str:
+    """A weak etag: two answers with the same one mean the same, byte for byte or not."""
+    return f'W/"{generation}"'
+
+
+def generation_of(text: str) -> int | None:
+    """The generation of an etag; None for no etag.
+
+    Raises:
+        Invalid: Not an etag of ours.
+    """
+    if not text:
+        return None
+    match = _ETAG.fullmatch(text)
+    if match is None:
+        raise Invalid(
+            "The etag is not one of this server. Send the etag of the instance as you last read "
+            "it, or none.",
+            "ETAG_INVALID",
+            "",
+            {"etag": 'must look like W/"7"'},
+        )
+    return int(match[1])
+
+
+def _of_catalog(collection: str, text: str, field: str) -> str:
+    match = _OF_CATALOG.fullmatch(text)
+    if match is None or match[1] != collection:
+        raise _malformed(field, text, f"{collection}/{{id}}")
+    return match[2]
+
+
+def _malformed(field: str, text: str, form: str) -> Invalid:
+    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    said = f"{shown!r} is not a name of the form {form}" if text else f"is required: {form}"
+    return Invalid(
+        f"The field {field} {said}." if not text else f"The field {field} is wrong: {said}.",
+        "RESOURCE_NAME_INVALID",
+        "",
+        {field: said},
+    )

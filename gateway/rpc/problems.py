@@ -1,0 +1,168 @@
+"""Errors on the wire: every one a ``google.rpc.Status`` with ``ErrorInfo`` (AIP-193).
+
+The further details follow from the kind of error. Of one kind of detail there is at most one, and
+all together stay small: they travel in HTTP/2 headers, of which clients take 8 KiB.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import (
+    BadRequest,
+    ErrorInfo,
+    PreconditionFailure,
+    QuotaFailure,
+    ResourceInfo,
+    RetryInfo,
+)
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+from pydantic import ValidationError
+
+from actors.model.errors import ComputeError, Invalid, Kind
+from gateway.errors import Wire, wire_of
+
+DOMAIN: Final = "novaray"
+#: When a caller may come again after UNAVAILABLE, seconds.
+RETRY_SECONDS: Final = 1
+
+_MAX_MESSAGE: Final = 1024
+_MAX_VALUE: Final = 256
+_MAX_METADATA: Final = 3072
+_MAX_FIELDS: Final = 10
+
+#: Records that a request becomes, and which field of the request each of their fields was.
+_WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "CreateInstance": {
+        "name": "instance.display_name",
+        "metadata": "instance.metadata",
+        "key_name": "instance.key_name",
+        "project": "parent",
+    },
+    "InstanceCommand": {"generation": "etag", "project": "name", "instance": "name"},
+}
+
+_RESOURCES: Final = {
+    "instance": ("novaray/Instance", "instances"),
+    "operation": ("google.longrunning.Operation", "operations"),
+    "flavor": ("novaray/Flavor", "flavors"),
+    "image": ("novaray/Image", "images"),
+    "host": ("novaray/Host", "hosts"),
+    "project": ("novaray/Project", "projects"),
+}
+
+
+def status_of(error: ComputeError, *, admin: bool = False) -> Status:
+    """The error as a client may see it. Which host said what is for admins."""
+    metadata = error.metadata
+    if error.kind is Kind.NO_VALID_HOST and not admin:
+        metadata = {}
+    return make_status(
+        wire_of(error), error.reason, error.message, metadata, *_details(error, metadata)
+    )
+
+
+def make_status(
+    wire: Wire, reason: str, message: str, metadata: Mapping[str, str], *details: Message
+) -> Status:
+    """A status with its ErrorInfo in front of other details."""
+    info = ErrorInfo(reason=reason, domain=DOMAIN, metadata=_small(metadata))
+    code: tuple[int, str] = wire.code.value
+    status = Status(code=code[0], message=message[:_MAX_MESSAGE])
+    for detail in (info, *details):
+        packed = Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+def unsupported(method: str, message: str) -> Status:
+    """A method that this server does not serve."""
+    return make_status(
+        Wire(StatusCode.UNIMPLEMENTED, 501), "METHOD_NOT_SERVED", message, {"method": method}
+    )
+
+
+def invalid_request(error: ValidationError) -> Invalid | None:
+    """What is wrong with the request's fields, under their names on the wire.
+
+    None where no request was being read: then the failure is ours.
+    """
+    fields = _WIRE_FIELDS.get(error.title)
+    if fields is None:
+        return None
+    problems = {}
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        problems[fields.get(name, name)] = problem["msg"].removeprefix("Value error, ")
+    said = "; ".join(f"{field}: {text}" for field, text in problems.items())
+    return Invalid(f"The request is not valid: {said}.", "FIELD_INVALID", "", problems)
+
+
+def _details(error: ComputeError, metadata: Mapping[str, str]) -> list[Message]:
+    match error.kind:
+        case Kind.INVALID:
+            return [_bad_request(metadata)] if metadata else []
+        case Kind.UNAVAILABLE | Kind.FENCED:
+            return [RetryInfo(retry_delay=Duration(seconds=RETRY_SECONDS))]
+        case Kind.CONFLICT | Kind.STALE:
+            violation = PreconditionFailure.Violation(
+                type="STATE" if error.kind is Kind.CONFLICT else "GENERATION",
+                subject=_subject(metadata),
+                description=error.message[:_MAX_VALUE],
+            )
+            return [PreconditionFailure(violations=[violation])]
+        case Kind.QUOTA:
+            quota = QuotaFailure.Violation(
+                subject=_subject(metadata), description=error.message[:_MAX_VALUE]
+            )
+            return [QuotaFailure(violations=[quota])]
+        case Kind.NOT_FOUND | Kind.ALREADY_EXISTS:
+            return _resource(metadata, error.message)
+        case _:
+            return []
+
+
+def _bad_request(metadata: Mapping[str, str]) -> BadRequest:
+    return BadRequest(
+        field_violations=[
+            BadRequest.FieldViolation(field=field[:_MAX_VALUE], description=problem[:_MAX_VALUE])
+            for field, problem in list(metadata.items())[:_MAX_FIELDS]
+        ]
+    )
+
+
+def _resource(metadata: Mapping[str, str], message: str) -> list[Message]:
+    for key, (kind, collection) in _RESOURCES.items():
+        if key in metadata:
+            return [
+                ResourceInfo(
+                    resource_type=kind,
+                    resource_name=f"{collection}/{metadata[key][:_MAX_VALUE]}",
+                    description=message[:_MAX_VALUE],
+                )
+            ]
+    return []
+
+
+def _subject(metadata: Mapping[str, str]) -> str:
+    for key in ("instance", "project"):
+        if key in metadata:
+            return f"{_RESOURCES[key][1]}/{metadata[key]}"
+    return ""
+
+
+def _small(metadata: Mapping[str, str]) -> dict[str, str]:
+    """As much as fits; a cloud may have a thousand hosts that all refuse."""
+    kept: dict[str, str] = {}
+    room = _MAX_METADATA
+    for key, value in metadata.items():
+        room -= len(key.encode()) + min(len(value), _MAX_VALUE) + 4
+        if room < 0:
+            kept["truncated"] = f"{len(metadata) - len(kept)} more"
+            break
+        kept[key] = value[:_MAX_VALUE]
+    return kept

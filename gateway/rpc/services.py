@@ -1,0 +1,103 @@
+"""The small services: flavors, images, hosts, versions."""
+
+from importlib.metadata import version
+from typing import Final
+
+from gateway.app.catalog import CatalogCases
+from gateway.app.hosts import HostCases
+from gateway.app.pages import PageRequest
+from gateway.rpc.call import Context, caller
+from gateway.rpc.names import flavor_of, host_of, image_of
+from gateway.rpc.replies import fitting
+from gateway.rpc.translate.catalog import flavor_message, image_message
+from gateway.rpc.translate.hosts import host_message
+from protos.novaray.v1 import (
+    flavors_pb2,
+    flavors_pb2_grpc,
+    hosts_pb2,
+    hosts_pb2_grpc,
+    images_pb2,
+    images_pb2_grpc,
+    versions_pb2,
+    versions_pb2_grpc,
+)
+
+#: Grows by one with each addition to the API.
+API_LEVEL: Final = 1
+MIN_API_LEVEL: Final = 1
+
+
+class Flavors(flavors_pb2_grpc.FlavorServiceServicer):
+    """The sizes an instance can have."""
+
+    def __init__(self, catalog: CatalogCases) -> None:
+        self._catalog = catalog
+
+    async def GetFlavor(
+        self, request: flavors_pb2.GetFlavorRequest, context: Context
+    ) -> flavors_pb2.Flavor:
+        """One flavor (AIP-131)."""
+        return flavor_message(await self._catalog.flavor(caller(), flavor_of(request.name)))
+
+    async def ListFlavors(
+        self, request: flavors_pb2.ListFlavorsRequest, context: Context
+    ) -> flavors_pb2.ListFlavorsResponse:
+        """All flavors (AIP-132)."""
+        page = PageRequest(request.page_size, request.page_token)
+        messages, token = fitting(await self._catalog.flavors(caller(), page), flavor_message)
+        return flavors_pb2.ListFlavorsResponse(flavors=messages, next_page_token=token)
+
+
+class Images(images_pb2_grpc.ImageServiceServicer):
+    """What a disk starts from."""
+
+    def __init__(self, catalog: CatalogCases) -> None:
+        self._catalog = catalog
+
+    async def GetImage(
+        self, request: images_pb2.GetImageRequest, context: Context
+    ) -> images_pb2.Image:
+        """One image (AIP-131)."""
+        return image_message(await self._catalog.image(caller(), image_of(request.name)))
+
+    async def ListImages(
+        self, request: images_pb2.ListImagesRequest, context: Context
+    ) -> images_pb2.ListImagesResponse:
+        """All images (AIP-132)."""
+        page = PageRequest(request.page_size, request.page_token)
+        messages, token = fitting(await self._catalog.images(caller(), page), image_message)
+        return images_pb2.ListImagesResponse(images=messages, next_page_token=token)
+
+
+class Hosts(hosts_pb2_grpc.HostServiceServicer):
+    """The hypervisor hosts."""
+
+    def __init__(self, hosts: HostCases) -> None:
+        self._hosts = hosts
+
+    async def GetHost(self, request: hosts_pb2.GetHostRequest, context: Context) -> hosts_pb2.Host:
+        """One host (AIP-131)."""
+        return host_message(await self._hosts.get(caller(), host_of(request.name)))
+
+    async def ListHosts(
+        self, request: hosts_pb2.ListHostsRequest, context: Context
+    ) -> hosts_pb2.ListHostsResponse:
+        """All hosts (AIP-132)."""
+        page = PageRequest(request.page_size, request.page_token)
+        messages, token = fitting(await self._hosts.list(caller(), page), host_message)
+        return hosts_pb2.ListHostsResponse(hosts=messages, next_page_token=token)
+
+
+class Versions(versions_pb2_grpc.VersionServiceServicer):
+    """What this server speaks."""
+
+    def __init__(self) -> None:
+        self._version = versions_pb2.Version(
+            release=version("novaray"), api_level=API_LEVEL, min_api_level=MIN_API_LEVEL
+        )
+
+    async def GetVersion(
+        self, request: versions_pb2.GetVersionRequest, context: Context
+    ) -> versions_pb2.Version:
+        """Release and API level."""
+        return self._version

@@ -1,0 +1,1 @@
+"""Records to messages and requests to commands. Pure; nothing here asks anybody anything."""

@@ -1,0 +1,155 @@
+"""Instances to messages, and requests about them to what the use cases take.
+
+A list translates a thousand records on the event loop that serves everybody, so what many records
+share (a flavor) is translated once, and messages are made in one call each.
+"""
+
+from hashlib import sha224
+from typing import Final
+
+from actors.lifecycle.status import status_of
+from actors.model.flavor import Flavor
+from actors.model.ids import ProjectId
+from actors.model.instance import (
+    Fault,
+    InstanceRecord,
+    PowerState,
+    Status,
+    TaskState,
+    VmState,
+)
+from actors.model.network import Nic
+from gateway.app.instances import NewInstance
+from gateway.rpc.names import etag, flavor_of, image_of, project_of
+from gateway.rpc.translate.catalog import flavor_message
+from gateway.rpc.translate.instants import timestamp
+from protos.novaray.v1 import flavors_pb2
+from protos.novaray.v1 import instances_pb2 as pb
+
+_STATE: Final = {
+    Status.BUILD: pb.Instance.STATE_BUILD,
+    Status.ACTIVE: pb.Instance.STATE_ACTIVE,
+    Status.SHUTOFF: pb.Instance.STATE_SHUTOFF,
+    Status.ERROR: pb.Instance.STATE_ERROR,
+    Status.DELETED: pb.Instance.STATE_DELETED,
+}
+_VM_STATE: Final = {
+    VmState.BUILDING: pb.Instance.VM_STATE_BUILDING,
+    VmState.ACTIVE: pb.Instance.VM_STATE_ACTIVE,
+    VmState.STOPPED: pb.Instance.VM_STATE_STOPPED,
+    VmState.ERROR: pb.Instance.VM_STATE_ERROR,
+    VmState.DELETED: pb.Instance.VM_STATE_DELETED,
+}
+_TASK_STATE: Final = {
+    None: pb.Instance.TASK_STATE_UNSPECIFIED,
+    TaskState.SCHEDULING: pb.Instance.TASK_STATE_SCHEDULING,
+    TaskState.NETWORKING: pb.Instance.TASK_STATE_NETWORKING,
+    TaskState.SPAWNING: pb.Instance.TASK_STATE_SPAWNING,
+    TaskState.POWERING_OFF: pb.Instance.TASK_STATE_POWERING_OFF,
+    TaskState.POWERING_ON: pb.Instance.TASK_STATE_POWERING_ON,
+    TaskState.DELETING: pb.Instance.TASK_STATE_DELETING,
+}
+_POWER_STATE: Final = {
+    PowerState.NOSTATE: pb.Instance.POWER_STATE_NOSTATE,
+    PowerState.RUNNING: pb.Instance.POWER_STATE_RUNNING,
+    PowerState.PAUSED: pb.Instance.POWER_STATE_PAUSED,
+    PowerState.SHUTDOWN: pb.Instance.POWER_STATE_SHUTDOWN,
+    PowerState.CRASHED: pb.Instance.POWER_STATE_CRASHED,
+    PowerState.SUSPENDED: pb.Instance.POWER_STATE_SUSPENDED,
+}
+
+Flavors = dict[Flavor, flavors_pb2.Flavor]
+
+
+def instance_name(project: ProjectId, instance: str) -> str:
+    """``projects/{project}/instances/{uuid}``."""
+    return f"projects/{project}/instances/{instance}"
+
+
+def instance_message(
+    record: InstanceRecord, *, admin: bool, flavors: Flavors | None = None
+) -> pb.Instance:
+    """The instance on the wire.
+
+    Args:
+        record: The instance.
+        admin: Whether the reader may know on which host it is.
+        flavors: Messages made before, for the next records of the same list.
+    """
+    host = record.host or ""
+    return pb.Instance(
+        name=f"projects/{record.project}/instances/{record.id}",
+        uid=record.id,
+        display_name=record.name,
+        state=_STATE[status_of(record)],
+        vm_state=_VM_STATE[record.vm_state],
+        task_state=_TASK_STATE[record.task_state],
+        power_state=_POWER_STATE[record.power_state],
+        flavor=_flavor(record.flavor, flavors),
+        image=f"images/{record.source.image}",
+        image_display_name=record.source.image_name,
+        user=record.user,
+        host=host if admin else "",
+        host_hash=_host_hash(record.project, host) if host else "",
+        availability_zone=record.availability_zone,
+        key_name=record.key_name or "",
+        metadata=record.metadata,
+        addresses=[_address(nic) for nic in record.nics],
+        fault=fault_message(record.fault, admin=admin) if record.fault else None,
+        operation=f"operations/{record.operation}" if record.operation else "",
+        create_time=timestamp(record.created),
+        update_time=timestamp(record.updated),
+        launch_time=timestamp(record.launched),
+        terminate_time=timestamp(record.terminated),
+        etag=etag(record.generation),
+    )
+
+
+def fault_message(fault: Fault, *, admin: bool) -> pb.Fault:
+    """Why something failed; which host said what is for admins."""
+    return pb.Fault(
+        reason=fault.reason,
+        message=fault.message,
+        hosts=fault.hosts if admin else None,
+        create_time=timestamp(fault.created),
+    )
+
+
+def new_instance(request: pb.CreateInstanceRequest, request_id: str) -> NewInstance:
+    """What a create asks for.
+
+    Raises:
+        Invalid: A resource name is malformed.
+    """
+    return NewInstance(
+        project=project_of(request.parent),
+        name=request.instance.display_name,
+        flavor=flavor_of(request.flavor, "flavor"),
+        image=image_of(request.image, "image"),
+        request_id=request_id,
+        key_name=request.instance.key_name,
+        metadata=dict(request.instance.metadata),
+        availability_zone=request.availability_zone,
+        host=request.host,
+    )
+
+
+def _flavor(flavor: Flavor, made: Flavors | None) -> flavors_pb2.Flavor:
+    if made is None:
+        return flavor_message(flavor)
+    message = made.get(flavor)
+    if message is None:
+        message = made[flavor] = flavor_message(flavor)
+    return message
+
+
+def _address(nic: Nic) -> pb.InstanceAddress:
+    return pb.InstanceAddress(
+        network=nic.network.label, address=str(nic.address), mac=nic.mac, port=nic.port
+    )
+
+
+def _host_hash(project: ProjectId, host: str) -> str:
+    # Nova's own formula (``api/openstack/compute/views/servers.py``): tells hosts apart within a
+    # project, and nobody can compare across projects.
+    return sha224(f"{project}{host}".encode()).hexdigest()

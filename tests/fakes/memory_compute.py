@@ -1,0 +1,357 @@
+"""``ports.compute.Compute`` in memory: records, operations and events, without actors.
+
+Small but honest: guards, generations, request ids, pages and event sequences behave as the ports
+say. Operations end at once, or, with ``settle = False``, when the test says (``finish``). ``calls``
+counts the calls each port got; ``failures`` makes a named call raise; ``hold`` keeps calls waiting.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import TypeVar
+
+from actors.lifecycle.guards import check
+from actors.lifecycle.status import status_of
+from actors.model.commands import CreateInstance, InstanceCommand
+from actors.model.errors import AlreadyExists, Expired, NotFound, Stale
+from actors.model.flavor import DEFAULT_FLAVORS, Flavor
+from actors.model.host import HostUsage
+from actors.model.identity import Principal, Role
+from actors.model.ids import InstanceId, OperationId, ProjectId, UserId, operation_id
+from actors.model.image import Image
+from actors.model.instance import Fault, InstanceRecord, PowerState, VmState
+from actors.model.operation import Action, OperationRecord, OperationState, StepEntry, StepState
+from actors.model.query import (
+    Accepted,
+    ConsoleOutput,
+    Cursor,
+    Event,
+    EventBatch,
+    EventKind,
+    InstanceQuery,
+    OperationQuery,
+    Page,
+)
+
+Item = TypeVar("Item", InstanceRecord, OperationRecord)
+
+_START = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+_ENDS_AS = {
+    Action.CREATE: (VmState.ACTIVE, PowerState.RUNNING),
+    Action.START: (VmState.ACTIVE, PowerState.RUNNING),
+    Action.STOP: (VmState.STOPPED, PowerState.SHUTDOWN),
+    Action.DELETE: (VmState.DELETED, PowerState.NOSTATE),
+}
+
+
+class _Port:
+    """Counts calls, and fails or holds them where the test says."""
+
+    def __init__(self, compute: "MemoryCompute") -> None:
+        self._compute = compute
+
+    async def _called(self, name: str) -> None:
+        self._compute.calls[name] += 1
+        await asyncio.sleep(0)
+        await self._compute.gates.setdefault(name, _open_gate()).wait()
+        if name in self._compute.failures:
+            raise self._compute.failures[name]
+
+
+class MemoryInstances(_Port):
+    """``ports.compute.Instances``."""
+
+    def __init__(self, compute: "MemoryCompute") -> None:
+        super().__init__(compute)
+        self.records: dict[InstanceId, InstanceRecord] = {}
+        self.ops: dict[OperationId, OperationRecord] = {}
+        self.events: list[Event] = []
+        #: Events up to this one are gone.
+        self.pruned = 0
+        self.commands: list[CreateInstance | InstanceCommand] = []
+        self.consoles: dict[InstanceId, bytes] = {}
+        self._news = asyncio.Event()
+        self._ticks = 0
+
+    async def create(self, command: CreateInstance) -> Accepted:
+        await self._called("create")
+        held = self.records.get(command.instance)
+        if held is not None:
+            return Accepted(held, self.ops[operation_id(held.id, 1)])
+        self.commands.append(command)
+        now = self._tick()
+        record = InstanceRecord(
+            id=command.instance,
+            project=command.project,
+            user=command.user,
+            name=command.name,
+            request_id=command.request_id,
+            flavor=command.flavor,
+            source=command.source,
+            host=command.host,
+            availability_zone=command.availability_zone,
+            key_name=command.key_name,
+            metadata=command.metadata,
+            created=now,
+            updated=now,
+        )
+        return self._begin(record, command, Action.CREATE)
+
+    async def submit(self, command: InstanceCommand) -> Accepted:
+        await self._called("submit")
+        for operation in self.ops.values():
+            if (operation.project, operation.request_id) == (command.project, command.request_id):
+                if (operation.instance, operation.action) != (command.instance, command.action):
+                    raise AlreadyExists(
+                        f"Request {command.request_id} was used for something else.",
+                        "REQUEST_ID_TAKEN",
+                    )
+                return Accepted(self.records[operation.instance], operation)
+        record = await self._find(command.instance)
+        if record.project != command.project:
+            raise NotFound("An actor's own words.")
+        check(record, command.action)
+        if command.generation not in (None, record.generation):
+            raise Stale(f"Instance {record.id} has changed since.", "", "", {"instance": record.id})
+        self.commands.append(command)
+        return self._begin(record, command, command.action)
+
+    async def get(self, instance: InstanceId) -> InstanceRecord:
+        await self._called("get")
+        return await self._find(instance)
+
+    async def list(self, query: InstanceQuery) -> Page[InstanceRecord]:
+        await self._called("list")
+        return _page(
+            (
+                record
+                for record in self.records.values()
+                if record.vm_state is not VmState.DELETED
+                and query.project in (None, record.project)
+                and query.name in (None, record.name)
+                and query.host in (None, record.host)
+                and query.status in (None, status_of(record))
+            ),
+            query.after,
+            query.limit,
+        )
+
+    async def operation(self, operation: OperationId) -> OperationRecord:
+        await self._called("operation")
+        if operation not in self.ops:
+            raise NotFound("An actor's own words.")
+        return self.ops[operation]
+
+    async def operations(self, query: OperationQuery) -> Page[OperationRecord]:
+        await self._called("operations")
+        return _page(
+            (
+                operation
+                for operation in self.ops.values()
+                if query.project in (None, operation.project)
+                and query.instance in (None, operation.instance)
+                and query.done in (None, operation.done)
+            ),
+            query.after,
+            query.limit,
+        )
+
+    async def cancel(self, operation: OperationId) -> OperationRecord:
+        await self._called("cancel")
+        record = self.ops[operation]
+        return record if record.done else self._put(record.evolve(cancel_requested=True))
+
+    async def console_output(self, instance: InstanceId, offset: int, limit: int) -> ConsoleOutput:
+        await self._called("console_output")
+        log = self.consoles.get(instance, b"")
+        begin = max(0, len(log) + offset) if offset < 0 else min(offset, len(log))
+        data = log[begin : begin + limit]
+        return ConsoleOutput(data=data, next_offset=begin + len(data))
+
+    async def events_after(self, sequence: int, limit: int, wait_seconds: float) -> EventBatch:
+        await self._called("events_after")
+        if sequence < 0:
+            return EventBatch((), self.last_sequence)
+        if sequence < self.pruned:
+            raise Expired("Events were pruned.")
+        if sequence >= self.last_sequence and wait_seconds:
+            self._news.clear()
+            try:
+                async with asyncio.timeout(wait_seconds):
+                    await self._news.wait()
+            except TimeoutError:
+                return EventBatch((), sequence)
+        events = tuple(e for e in self.events if e.sequence > sequence)[:limit]
+        return EventBatch(events, events[-1].sequence if events else sequence)
+
+    # What tests do
+
+    @property
+    def last_sequence(self) -> int:
+        """Of the newest event."""
+        return self.events[-1].sequence if self.events else self.pruned
+
+    def finish(self, operation: OperationId, fault: Fault | None = None) -> OperationRecord:
+        """End an operation, well or not."""
+        record = self.ops[operation]
+        now = self._tick()
+        state = OperationState.SUCCEEDED
+        if fault is not None:
+            state = OperationState.FAILED
+        elif record.cancel_requested:
+            state = OperationState.CANCELLED
+        step = StepEntry(
+            name="domain", attempt=1, state=StepState.SUCCEEDED, started=now, finished=now
+        )
+        record = record.evolve(state=state, fault=fault, finished=now, steps=(step,))
+        instance = self.records[record.instance]
+        vm_state, power_state = _ENDS_AS[record.action]
+        if state is not OperationState.SUCCEEDED:
+            vm_state, power_state = VmState.ERROR, PowerState.NOSTATE
+        self.put(instance.evolve(vm_state=vm_state, power_state=power_state, fault=fault))
+        return self._put(record)
+
+    def put(self, record: InstanceRecord) -> InstanceRecord:
+        """Store an instance and tell the watchers."""
+        held = self.records.get(record.id)
+        generation = held.generation + 1 if held else 1
+        record = record.evolve(generation=generation, updated=self._tick())
+        self.records[record.id] = record
+        body = record.model_dump_json()
+        self._emit(EventKind.INSTANCE, record.project, record.id, generation, body)
+        return record
+
+    def prune(self) -> None:
+        """Forget all events."""
+        self.pruned = self.last_sequence
+        self.events.clear()
+
+    async def _find(self, instance: InstanceId) -> InstanceRecord:
+        record = self.records.get(instance)
+        if record is None or record.vm_state is VmState.DELETED:
+            raise NotFound("An actor's own words.")
+        return record
+
+    def _begin(
+        self, record: InstanceRecord, command: CreateInstance | InstanceCommand, action: Action
+    ) -> Accepted:
+        sequence = record.sequence + 1
+        now = self._tick()
+        operation = OperationRecord(
+            id=operation_id(record.id, sequence),
+            instance=record.id,
+            sequence=sequence,
+            project=record.project,
+            user=command.user,
+            action=action,
+            request_id=command.request_id,
+            created=now,
+            updated=now,
+        )
+        record = self.put(record.evolve(operation=operation.id, sequence=sequence))
+        self._put(operation)
+        if self._compute.settle:
+            self.finish(operation.id)
+        return Accepted(record, operation)
+
+    def _put(self, operation: OperationRecord) -> OperationRecord:
+        held = self.ops.get(operation.id)
+        generation = held.generation + 1 if held else 1
+        operation = operation.evolve(generation=generation, updated=self._tick())
+        self.ops[operation.id] = operation
+        body = operation.model_dump_json()
+        self._emit(EventKind.OPERATION, operation.project, operation.id, generation, body)
+        return operation
+
+    def _emit(
+        self, kind: EventKind, project: ProjectId, key: str, generation: int, body: str
+    ) -> None:
+        sequence = self.last_sequence + 1
+        self.events.append(Event(sequence, self._tick(), project, kind, key, generation, body))
+        self._news.set()
+
+    def _tick(self) -> datetime:
+        self._ticks += 1
+        return _START + timedelta(milliseconds=self._ticks)
+
+
+class MemoryCatalog(_Port):
+    """``ports.compute.Catalog``."""
+
+    def __init__(self, compute: "MemoryCompute", images: Iterable[Image]) -> None:
+        super().__init__(compute)
+        self.all_flavors: list[Flavor] = list(DEFAULT_FLAVORS)
+        self.all_images: list[Image] = list(images)
+
+    async def flavors(self) -> tuple[Flavor, ...]:
+        await self._called("flavors")
+        return tuple(self.all_flavors)
+
+    async def images(self) -> tuple[Image, ...]:
+        await self._called("images")
+        return tuple(self.all_images)
+
+
+class MemoryFleet(_Port):
+    """``ports.compute.Fleet``."""
+
+    def __init__(self, compute: "MemoryCompute") -> None:
+        super().__init__(compute)
+        self.all_hosts: list[HostUsage] = []
+
+    async def hosts(self) -> tuple[HostUsage, ...]:
+        await self._called("hosts")
+        return tuple(self.all_hosts)
+
+
+class MemoryIdentity(_Port):
+    """``ports.compute.Identity``."""
+
+    def __init__(self, compute: "MemoryCompute") -> None:
+        super().__init__(compute)
+        self.principals: dict[str, Principal] = {}
+
+    def add(self, token: str, user: str, project: str, role: Role) -> None:
+        """Let a token be known."""
+        self.principals[sha256(token.encode()).hexdigest()] = Principal(
+            user=UserId(user), project=ProjectId(project), role=role
+        )
+
+    async def principal(self, token_sha256: str) -> Principal | None:
+        await self._called("principal")
+        return self.principals.get(token_sha256)
+
+
+class MemoryCompute:
+    """``ports.compute.Compute``."""
+
+    def __init__(self, images: Iterable[Image] = ()) -> None:
+        self.calls: Counter[str] = Counter()
+        self.failures: dict[str, Exception] = {}
+        self.gates: dict[str, asyncio.Event] = {}
+        self.settle = True
+        self.instances = MemoryInstances(self)
+        self.catalog = MemoryCatalog(self, images)
+        self.fleet = MemoryFleet(self)
+        self.identity = MemoryIdentity(self)
+
+    def hold(self, name: str) -> asyncio.Event:
+        """Keep calls of this name waiting until the event is set."""
+        gate = self.gates[name] = asyncio.Event()
+        return gate
+
+
+def _open_gate() -> asyncio.Event:
+    gate = asyncio.Event()
+    gate.set()
+    return gate
+
+
+def _page(items: Iterable[Item], after: Cursor | None, limit: int) -> Page[Item]:
+    ordered = sorted(items, key=lambda item: (item.created, item.id), reverse=True)
+    if after is not None:
+        ordered = [i for i in ordered if (i.created, i.id) < (after.created, after.id)]
+    return Page(tuple(ordered[:limit]), len(ordered) > limit)
