@@ -59,6 +59,10 @@ class MemoryStore:
         """The next commit raises; ``after_writing``: it took effect, only its answer was lost."""
         self._failures.append((error, after_writing))
 
+    def forget_failures(self) -> None:
+        """Commits that were to fail, and have not come, will not."""
+        self._failures.clear()
+
     def refuse_next_load(self, error: ComputeError) -> None:
         """The next ``begin_epoch`` or ``load`` raises."""
         self._loads_refused.append(error)
