@@ -1,0 +1,52 @@
+"""flavor-list, image-list, host-list."""
+
+import typer
+
+from gateway.cli.options import CATALOG, FormatOption, command
+from gateway.cli.session import open_session
+from gateway.cli.table import render
+
+app = typer.Typer()
+
+
+@command(app, "flavor-list", CATALOG, "nova flavor-list")
+def flavor_list(ctx: typer.Context, form: FormatOption = None) -> None:
+    """List the sizes a server can have."""
+    session = open_session(ctx, form)
+
+    from gateway.cli.views import catalog
+
+    # By ID as text, as python-novaclient does: 4, 42, 5.
+    flavors = sorted(session.client.list_flavors(), key=lambda f: f.name)
+    session.out.result(
+        lambda: render(catalog.FLAVOR_COLUMNS, [catalog.flavor_row(f) for f in flavors]),
+        lambda: [catalog.flavor_json(f) for f in flavors],
+    )
+
+
+@command(app, "image-list", CATALOG, "nova image-list")
+def image_list(ctx: typer.Context, form: FormatOption = None) -> None:
+    """List the images a server can be made from."""
+    session = open_session(ctx, form)
+
+    from gateway.cli.views import catalog
+
+    images = sorted(session.client.list_images(), key=lambda i: i.name)
+    session.out.result(
+        lambda: render(catalog.IMAGE_COLUMNS, [catalog.image_row(i) for i in images]),
+        lambda: [catalog.image_json(i) for i in images],
+    )
+
+
+@command(app, "host-list", CATALOG, "nova host-list")
+def host_list(ctx: typer.Context, form: FormatOption = None) -> None:
+    """List the hosts and how much of each is claimed. For admins."""
+    session = open_session(ctx, form)
+
+    from gateway.cli.views import catalog
+
+    hosts = list(session.client.list_hosts())
+    session.out.result(
+        lambda: render(catalog.HOST_COLUMNS, [catalog.host_row(h) for h in hosts]),
+        lambda: [catalog.host_json(h) for h in hosts],
+    )

@@ -1,0 +1,334 @@
+"""boot, list, show, delete, start, stop."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli import complete
+from gateway.cli.failures import Exit, Failure, Json
+from gateway.cli.options import (
+    SERVERS,
+    FormatOption,
+    PollOption,
+    RequestIdOption,
+    ServerArgument,
+    ServersArgument,
+    command,
+)
+from gateway.cli.resolve import as_uuid
+from gateway.cli.session import Session, new_request_id, open_session
+from gateway.cli.table import render, render_properties
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from google.longrunning.operations_pb2 import Operation
+
+    from protos.novaray.v1.instances_pb2 import Instance
+
+app = typer.Typer()
+
+
+@command(
+    app,
+    "boot",
+    SERVERS,
+    "nova boot --image cirros-0.3.4-x86_64-uec --flavor m1.tiny MyFirstInstance",
+    "nova boot --image cirros --flavor m1.tiny --meta role=web --poll web1",
+)
+def boot(
+    ctx: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="What to call it. Need not be unique.")
+    ],
+    image: Annotated[
+        str,
+        typer.Option("--image", help="Name or ID of an image.", autocompletion=complete.images),
+    ],
+    flavor: Annotated[
+        str,
+        typer.Option("--flavor", help="Name or ID of a flavor.", autocompletion=complete.flavors),
+    ],
+    key_name: Annotated[
+        str | None, typer.Option("--key-name", help="Key pair to let in.", show_default=False)
+    ] = None,
+    meta: Annotated[
+        list[str] | None,
+        typer.Option("--meta", metavar="KEY=VALUE", help="Metadata; may be repeated."),
+    ] = None,
+    availability_zone: Annotated[
+        str | None, typer.Option("--availability-zone", help="Only there.", show_default=False)
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option("--host", help="Only on this host. For admins.", show_default=False),
+    ] = None,
+    poll: PollOption = False,
+    request_id: RequestIdOption = None,
+    form: FormatOption = None,
+) -> None:
+    """Boot a new server."""
+    metadata = _key_values(meta or [])
+    request_id = _checked_request_id(request_id)
+    session = open_session(ctx, form)
+    client = session.client
+
+    from gateway.cli import lookup
+    from gateway.cli.views import instances, operations
+    from protos.novaray.v1.instances_pb2 import CreateInstanceRequest, Instance
+
+    operation = client.create_instance(
+        CreateInstanceRequest(
+            flavor=lookup.find_flavor(client, flavor).name,
+            image=lookup.find_image(client, image).name,
+            instance=Instance(display_name=name, key_name=key_name or "", metadata=metadata),
+            request_id=request_id,
+            availability_zone=availability_zone or "",
+            host=host or "",
+        )
+    )
+    progress = operations.metadata(operation)
+    created = client.get_instance(progress.instance)
+    rows = instances.properties(created, progress=_while_building(created, operation))
+    session.out.sentence(render_properties(rows))
+    if poll:
+        operation, created = _finish(session, operation, created)
+    if session.out.is_json:
+        session.out.result(str, lambda: _accepted_json(created, operation))
+
+
+@command(
+    app,
+    "list",
+    SERVERS,
+    "nova list",
+    "nova list --status ACTIVE --limit 20",
+    "nova list --format json | jq -r '.[].id'",
+)
+def list_(
+    ctx: typer.Context,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Only servers of this name.", show_default=False)
+    ] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(
+            "--status",
+            help="Only in this status: BUILD, ACTIVE, SHUTOFF or ERROR.",
+            show_default=False,
+        ),
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option("--host", help="Only on this host. For admins.", show_default=False),
+    ] = None,
+    all_projects: Annotated[
+        bool,
+        typer.Option("--all-projects", "--all-tenants", help="Of all projects. For admins."),
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, help="At most so many, the newest.", show_default=False),
+    ] = None,
+    long: Annotated[bool, typer.Option("--long", help="Also host, flavor and image.")] = False,
+    form: FormatOption = None,
+) -> None:
+    """List servers: in the table by name, as JSON newest first."""
+    session = open_session(ctx, form)
+
+    from gateway.cli import lookup
+    from gateway.cli.views import instances
+
+    wanted = {"display_name": name, "state": status and status.upper(), "host": host}
+    conditions = [lookup.condition(key, value) for key, value in wanted.items() if value]
+    found = list(
+        session.client.list_instances(
+            " AND ".join(conditions), all_projects=all_projects, limit=limit
+        )
+    )
+    session.out.result(
+        lambda: render(
+            instances.table_columns(projects=all_projects, long=long),
+            [
+                instances.table_row(i, projects=all_projects, long=long)
+                for i in instances.sorted_for_table(found)
+            ],
+        ),
+        lambda: [instances.as_json(i) for i in found],
+    )
+
+
+@command(app, "show", SERVERS, "nova show MyFirstInstance")
+def show(
+    ctx: typer.Context,
+    server: ServerArgument,
+    long: Annotated[
+        bool, typer.Option("--long", help="Also the host, the operation and the etag.")
+    ] = False,
+    form: FormatOption = None,
+) -> None:
+    """Show what is known about a server."""
+    session = open_session(ctx, form)
+
+    from gateway.cli import lookup
+    from gateway.cli.views import instances
+
+    found = lookup.find_instance(session.client, server)
+
+    def table() -> str:
+        progress = _progress_now(session, found)
+        return render_properties(instances.properties(found, progress=progress, long=long))
+
+    session.out.result(table, lambda: instances.as_json(found))
+
+
+@command(app, "delete", SERVERS, "nova delete MyFirstInstance", "nova delete --poll web1 web2 web3")
+def delete(
+    ctx: typer.Context,
+    servers: ServersArgument,
+    poll: PollOption = False,
+    form: FormatOption = None,
+) -> None:
+    """Delete servers at once, whatever is being done to them."""
+    session = open_session(ctx, form)
+    _act(session, "delete", servers, session.client.delete_instance, poll=poll)
+
+
+@command(app, "start", SERVERS, "nova start MyFirstInstance", "nova start --poll web1 web2")
+def start(
+    ctx: typer.Context,
+    servers: ServersArgument,
+    poll: PollOption = False,
+    form: FormatOption = None,
+) -> None:
+    """Start servers that are shut off."""
+    session = open_session(ctx, form)
+    _act(session, "start", servers, session.client.start_instance, poll=poll)
+
+
+@command(app, "stop", SERVERS, "nova stop MyFirstInstance", "nova stop --grace 5 --poll web1")
+def stop(
+    ctx: typer.Context,
+    servers: ServersArgument,
+    grace: Annotated[
+        float | None,
+        typer.Option(
+            "--grace",
+            metavar="SECONDS",
+            min=0,
+            max=3600,
+            help="How long a guest may take to shut down by itself; the server's choice is 60.",
+            show_default=False,
+        ),
+    ] = None,
+    poll: PollOption = False,
+    form: FormatOption = None,
+) -> None:
+    """Shut servers down: by the power button first, by force after the grace time."""
+    session = open_session(ctx, form)
+    client = session.client
+    _act(
+        session,
+        "stop",
+        servers,
+        lambda name, request_id: client.stop_instance(name, request_id, grace),
+        poll=poll,
+    )
+
+
+def _act(
+    session: Session,
+    action: str,
+    servers: list[str],
+    call: "Callable[[str, str], Operation]",
+    *,
+    poll: bool,
+) -> None:
+    """Ask for the same of each server. One that fails does not keep the others from it."""
+    from gateway.cli import lookup
+
+    accepted: list[tuple[Instance, Operation]] = []
+    failures: list[Failure] = []
+
+    def attempt(step: "Callable[[], tuple[Instance, Operation]]") -> None:
+        try:
+            accepted.append(step())
+        except Failure as failure:
+            # Without a connection the rest would fail alike, each after its own waiting.
+            if failure.exit_code is Exit.NO_CONNECTION:
+                raise
+            session.out.failure(failure)
+            failures.append(failure)
+
+    def ask(server: str) -> "tuple[Instance, Operation]":
+        found = lookup.find_instance(session.client, server)
+        operation = call(found.name, new_request_id())
+        session.out.sentence(f"Request to {action} server {server} has been accepted.")
+        return found, operation
+
+    for server in dict.fromkeys(servers):
+        attempt(lambda server=server: ask(server))  # type: ignore[misc]
+    if poll:
+        pending, accepted = accepted, []
+        for found, operation in pending:
+            attempt(lambda o=operation, f=found: _finish(session, o, f)[::-1])  # type: ignore[misc]
+    if session.out.is_json:
+        session.out.result(str, lambda: [_accepted_json(i, o) for i, o in accepted])
+    if failures:
+        raise typer.Exit(int(failures[0].exit_code))
+
+
+def _finish(
+    session: Session, operation: "Operation", instance: "Instance"
+) -> "tuple[Operation, Instance]":
+    """Follow an operation to its end, say what came of it, and read the instance again."""
+    from gateway.cli.progress import follow
+    from gateway.cli.views import instances
+
+    name = instance.display_name
+    operation = follow(session.client, session.out, operation, name)
+    if not operation.response.Unpack(instance):
+        session.out.sentence(f"Server {name} has been deleted.")
+        return operation, instance
+    networks = instances.networks(instance)
+    where = f" ({networks})" if networks else ""
+    session.out.sentence(f"Server {name} is {instances.status(instance)}{where}.")
+    return operation, instance
+
+
+def _accepted_json(instance: "Instance", operation: "Operation") -> dict[str, Json]:
+    from gateway.cli.views import instances, operations
+
+    return {"instance": instances.as_json(instance), "operation": operations.as_json(operation)}
+
+
+def _progress_now(session: Session, instance: "Instance") -> int:
+    """How far a server under construction is. Others are not worth a call."""
+    if instance.state != instance.STATE_BUILD or not instance.operation:
+        return 0
+    operation = session.client.get_operation(instance.operation.rpartition("/")[2])
+    return _while_building(instance, operation)
+
+
+def _while_building(instance: "Instance", operation: "Operation") -> int:
+    from gateway.cli.views import operations
+
+    if instance.state != instance.STATE_BUILD:
+        return 0
+    return operations.metadata(operation).progress_percent
+
+
+def _key_values(texts: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    for text, (key, equals, _) in zip(texts, pairs, strict=True):
+        if not key or not equals:
+            raise typer.BadParameter(f"'{text}' is not KEY=VALUE.", param_hint="'--meta'")
+    return {key: value for key, _, value in pairs}
+
+
+def _checked_request_id(given: str | None) -> str:
+    if given is None:
+        return new_request_id()
+    if (request_id := as_uuid(given)) is None:
+        raise typer.BadParameter(f"'{given}' is not a UUID.", param_hint="'--request-id'")
+    return request_id

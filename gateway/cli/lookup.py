@@ -1,0 +1,71 @@
+"""Finding what the user named, with as few calls as it takes."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Final
+
+from gateway.cli import resolve
+from gateway.cli.failures import Failure
+from gateway.cli.views import catalog, instances
+
+if TYPE_CHECKING:
+    from gateway.cli.client import Client
+    from protos.novaray.v1.flavors_pb2 import Flavor
+    from protos.novaray.v1.images_pb2 import Image
+    from protos.novaray.v1.instances_pb2 import Instance
+
+#: How many of the same name are listed as candidates.
+_CANDIDATES: Final = 50
+#: How many names are looked through for similar ones.
+_NEIGHBOURS: Final = 1000
+
+
+def find_instance(client: Client, text: str) -> Instance:
+    """The instance with this id, else the only one with this name.
+
+    Raises:
+        Failure: None, or several.
+    """
+    if uid := resolve.as_uuid(text):
+        try:
+            return client.get_instance(client.instance_name(uid))
+        except Failure as failure:
+            if failure.code != "NOT_FOUND":
+                raise
+    found = list(client.list_instances(condition("display_name", text), limit=_CANDIDATES))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise resolve.ambiguous(resolve.SERVER, text, [instances.candidate(i) for i in found])
+    # Names are only fetched to be helpful, so only once somebody needs help.
+    near = itertools.islice(client.list_instances(limit=_NEIGHBOURS), _NEIGHBOURS)
+    raise resolve.unknown(resolve.SERVER, text, (i.display_name for i in near))
+
+
+def find_flavor(client: Client, text: str) -> Flavor:
+    """The flavor with this id or name.
+
+    Raises:
+        Failure: None, or several.
+    """
+    flavors = {f.name: f for f in client.list_flavors()}
+    candidates = [catalog.flavor_candidate(f) for f in flavors.values()]
+    return flavors[f"flavors/{resolve.pick(resolve.FLAVOR, text, candidates).id}"]
+
+
+def find_image(client: Client, text: str) -> Image:
+    """The image with this id, else the only one with this name.
+
+    Raises:
+        Failure: None, or several.
+    """
+    images = {i.name: i for i in client.list_images()}
+    candidates = [catalog.image_candidate(i) for i in images.values()]
+    return images[f"images/{resolve.pick(resolve.IMAGE, text, candidates).id}"]
+
+
+def condition(field: str, value: str) -> str:
+    """One condition of a list filter (AIP-160), with the value quoted."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{field} = "{escaped}"'

@@ -1,0 +1,59 @@
+"""Options and arguments that several commands have, and how a command's help is put together."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+
+from gateway.cli import complete
+from gateway.cli.output import Format
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+SERVERS: Final = "Servers"
+CATALOG: Final = "Flavors, images, hosts"
+OTHER: Final = "Other"
+
+FormatOption = Annotated[
+    Format | None,
+    typer.Option("--format", "-f", help="table for people, json for programs.", show_default=False),
+]
+PollOption = Annotated[
+    bool, typer.Option("--poll", help="Wait for the end and show how far it is.")
+]
+RequestIdOption = Annotated[
+    str | None,
+    typer.Option(
+        "--request-id",
+        metavar="UUID",
+        help="The same id asks for the same thing once, however often it is sent.",
+        show_default=False,
+    ),
+]
+ServerArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SERVER",
+        help="Name or ID of a server.",
+        autocompletion=complete.servers,
+        show_default=False,
+    ),
+]
+ServersArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SERVER...",
+        help="Names or IDs of servers.",
+        autocompletion=complete.servers,
+        show_default=False,
+    ),
+]
+
+
+def command(
+    app: typer.Typer, name: str, panel: str | None, *examples: str
+) -> Callable[[Command], Command]:
+    """Register a command. Its docstring is its help; every command has an example."""
+    heading = "Example:" if len(examples) == 1 else "Examples:"
+    epilog = "\n".join([heading, *(f"  {example}" for example in examples)])
+    return app.command(name, epilog=epilog, rich_help_panel=panel)

@@ -1,0 +1,151 @@
+"""gRPC statuses as failures: ``google.rpc.Status`` and its details (AIP-193) in sentences.
+
+A status that carries no ``ErrorInfo`` was not made by our server: it comes from the connection, or
+from something that is no gateway of ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, cast
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from gateway.cli.failures import Exit, Failure
+
+if TYPE_CHECKING:
+    from google.rpc.status_pb2 import Status
+
+_CODES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
+
+#: What to do next, by the server's reason, else by the code.
+_HINTS: Final = {
+    "UNAUTHENTICATED": "Check the token in the credentials file; nova-manage up writes a new one.",
+    "PERMISSION_DENIED": "Ask an administrator, or use a token with another role.",
+    "NO_VALID_HOST": 'See "nova host-list" for what is free, or take a smaller flavor.',
+    "DEADLINE_EXCEEDED": "Raise the limit with --timeout SECONDS. What was asked may still happen.",
+    "UNIMPLEMENTED": 'The server may be older than this command: see "nova version".',
+    "ABORTED": "Somebody changed it meanwhile: look at it again, then repeat.",
+    "QUOTA_EXCEEDED": "Delete what you no longer need, or ask an administrator for more.",
+    "INTERNAL": "This is a fault of the server: give its operator the request ID above.",
+}
+_SCHEME: Final = "Is the gateway up? Whoever runs it can tell with: nova-manage up."
+_WRONG_CA: Final = (
+    "Use the CA of this gateway: 'ca' in the credentials file, NOVARAY_CA or --ca. "
+    "The address must be one that the certificate names."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a status says, taken apart."""
+
+    code: str
+    message: str
+    #: The server's reason; "" where no server of ours spoke.
+    reason: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    #: Wrong fields and what is wrong with each.
+    fields: tuple[tuple[str, str], ...] = ()
+    retry_seconds: float | None = None
+
+
+def told_by(status: Status) -> Told:
+    """Take a ``google.rpc.Status`` apart. Details of unknown types are passed over."""
+    info = error_details_pb2.ErrorInfo()
+    bad = error_details_pb2.BadRequest()
+    retry = error_details_pb2.RetryInfo()
+    retry_seconds: float | None = None
+    for detail in status.details:
+        # Unpack says itself whether the type fits.
+        if detail.Unpack(info) or detail.Unpack(bad):
+            continue
+        if detail.Unpack(retry):
+            retry_seconds = retry.retry_delay.ToTimedelta().total_seconds()
+    return Told(
+        code=_CODES.get(status.code, f"CODE_{status.code}"),
+        message=status.message,
+        reason=info.reason,
+        metadata=dict(info.metadata),
+        fields=tuple((v.field, v.description) for v in bad.field_violations),
+        retry_seconds=retry_seconds,
+    )
+
+
+def told_by_call(error: grpc.RpcError) -> Told:
+    """What a failed call says."""
+    try:
+        # A failed call is raised as the call that it was.
+        status = rpc_status.from_call(cast("grpc.Call", error))
+    except ValueError:
+        # Code and details contradict each other: no server of ours does that.
+        status = None
+    if status is not None:
+        return told_by(status)
+    return Told(code=error.code().name, message=error.details() or "")
+
+
+def failure_of_call(error: grpc.RpcError, endpoint: str) -> Failure:
+    """The failure a person sees for a failed call."""
+    told = told_by_call(error)
+    if told.code == "UNAVAILABLE" and not told.reason:
+        return _no_connection(told, endpoint)
+    return failure_of(told)
+
+
+def failure_of(told: Told) -> Failure:
+    """The failure for what our server said."""
+    exit_code = Exit.NO_CONNECTION if told.code == "UNAUTHENTICATED" else Exit.FAILED
+    reason = told.reason or told.code
+    return Failure(
+        _sentence(told, reason),
+        reason,
+        exit_code=exit_code,
+        code=told.code,
+        hint=_HINTS.get(reason) or _HINTS.get(told.code, ""),
+        details=_details(told, reason),
+        data={
+            "metadata": dict(sorted(told.metadata.items())),
+            "fields": {name: problem for name, problem in told.fields if name},
+            "retry_seconds": told.retry_seconds,
+        },
+    )
+
+
+def _details(told: Told, reason: str) -> list[str]:
+    lines = [f"{name}: {problem}" if name else problem for name, problem in told.fields]
+    if reason == "NO_VALID_HOST":
+        # Here the facts are the hosts and why each refused. Elsewhere the sentence has them.
+        more = told.metadata.get("more_hosts")
+        lines += [f"{h}: {why}" for h, why in sorted(told.metadata.items()) if h != "more_hosts"]
+        lines += [f"and {more} more hosts"] if more else []
+    return lines
+
+
+def _sentence(told: Told, reason: str) -> str:
+    if told.message:
+        return told.message
+    return f"The server answered {reason} and said nothing more."
+
+
+def _no_connection(told: Told, endpoint: str) -> Failure:
+    if "CERTIFICATE_VERIFY_FAILED" in told.message or "Peer name" in told.message:
+        return Failure(
+            f"{endpoint} does not prove to be your gateway: "
+            "the CA does not vouch for its certificate.",
+            "CERTIFICATE_REFUSED",
+            exit_code=Exit.NO_CONNECTION,
+            code=told.code,
+            hint=_WRONG_CA,
+            data={"endpoint": endpoint, "cause": told.message},
+        )
+    return Failure(
+        f"No connection to the gateway at {endpoint}.",
+        "NO_CONNECTION",
+        exit_code=Exit.NO_CONNECTION,
+        code=told.code,
+        hint=_SCHEME,
+        data={"endpoint": endpoint, "cause": told.message},
+    )

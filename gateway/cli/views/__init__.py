@@ -1,0 +1,1 @@
+"""What the server says, as tables and as JSON. Pure."""

@@ -1,0 +1,164 @@
+"""Flavors, images and hosts: rows and JSON forms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from gateway.cli.resolve import Candidate
+from gateway.cli.views.words import iso_seconds, json_time, last_part, word
+
+if TYPE_CHECKING:
+    from gateway.cli.failures import Json
+    from protos.novaray.v1.flavors_pb2 import Flavor
+    from protos.novaray.v1.hosts_pb2 import Host, HostResources
+    from protos.novaray.v1.images_pb2 import Image
+
+FLAVOR_COLUMNS: Final = (
+    "ID",
+    "Name",
+    "Memory_MB",
+    "Disk",
+    "Ephemeral",
+    "Swap",
+    "VCPUs",
+    "RXTX_Factor",
+    "Is_Public",
+)
+IMAGE_COLUMNS: Final = ("ID", "Name", "Status", "Server")
+HOST_COLUMNS: Final = (
+    "ID",
+    "Name",
+    "Zone",
+    "State",
+    "Status",
+    "Type",
+    "VCPUs",
+    "Memory_MB",
+    "Disk_GB",
+    "Servers",
+    "Reason",
+)
+
+
+def flavor_candidate(flavor: Flavor) -> Candidate:
+    """What tells it from others."""
+    return Candidate(last_part(flavor.name), flavor.display_name)
+
+
+def flavor_row(flavor: Flavor) -> tuple[object, ...]:
+    """The cells below ``FLAVOR_COLUMNS``. No swap is an empty cell, as in Nova."""
+    return (
+        last_part(flavor.name),
+        flavor.display_name,
+        flavor.memory_mb,
+        flavor.disk_gb,
+        flavor.ephemeral_gb,
+        flavor.swap_mb or "",
+        flavor.vcpus,
+        flavor.rxtx_factor,
+        flavor.public,
+    )
+
+
+def flavor_json(flavor: Flavor) -> dict[str, Json]:
+    """The JSON form."""
+    return {
+        "id": last_part(flavor.name),
+        "name": flavor.display_name,
+        "vcpus": flavor.vcpus,
+        "memory_mb": flavor.memory_mb,
+        "disk_gb": flavor.disk_gb,
+        "ephemeral_gb": flavor.ephemeral_gb,
+        "swap_mb": flavor.swap_mb,
+        "rxtx_factor": flavor.rxtx_factor,
+        "public": flavor.public,
+    }
+
+
+def image_candidate(image: Image) -> Candidate:
+    """What tells it from others of the same name."""
+    return Candidate(
+        last_part(image.name),
+        image.display_name,
+        word(image.State, image.state, "STATE_"),
+        iso_seconds(image.create_time),
+    )
+
+
+def image_row(image: Image) -> tuple[object, ...]:
+    """The cells below ``IMAGE_COLUMNS``. Server is what a snapshot was made of; none are yet."""
+    return (
+        last_part(image.name),
+        image.display_name,
+        word(image.State, image.state, "STATE_"),
+        "",
+    )
+
+
+def image_json(image: Image) -> dict[str, Json]:
+    """The JSON form."""
+    return {
+        "id": last_part(image.name),
+        "name": image.display_name,
+        "status": word(image.State, image.state, "STATE_"),
+        "disk_format": word(image.DiskFormat, image.disk_format, "DISK_FORMAT_").lower(),
+        "size_bytes": image.size_bytes,
+        "virtual_size_bytes": image.virtual_size_bytes,
+        "sha256": image.sha256,
+        "min_disk_gb": image.min_disk_gb,
+        "min_memory_mb": image.min_memory_mb,
+        "public": image.public,
+        "kernel": last_part(image.kernel) or None,
+        "ramdisk": last_part(image.ramdisk) or None,
+        "properties": dict(sorted(image.properties.items())),
+        "created": json_time(image.create_time),
+    }
+
+
+def host_row(host: Host) -> tuple[object, ...]:
+    """The cells below ``HOST_COLUMNS``: claimed of all, over-commit included."""
+    return (
+        host.uid,
+        last_part(host.name),
+        host.availability_zone,
+        word(host.State, host.state, "STATE_").lower(),
+        "enabled" if host.enabled else "disabled",
+        host.virt_type,
+        f"{host.claimed.vcpus}/{host.capacity.vcpus}",
+        f"{host.claimed.memory_mb}/{host.capacity.memory_mb}",
+        f"{host.claimed.disk_gb}/{host.capacity.disk_gb}",
+        host.instances,
+        _reason(host) or None,
+    )
+
+
+def host_json(host: Host) -> dict[str, Json]:
+    """The JSON form."""
+    return {
+        "id": host.uid,
+        "name": last_part(host.name),
+        "availability_zone": host.availability_zone,
+        "state": word(host.State, host.state, "STATE_").lower(),
+        "trouble": host.trouble or None,
+        "enabled": host.enabled,
+        "disabled_reason": host.disabled_reason or None,
+        "hypervisor": host.hypervisor,
+        "hypervisor_version": version_text(host.hypervisor_version),
+        "virt_type": host.virt_type,
+        "capacity": _resources(host.capacity),
+        "claimed": _resources(host.claimed),
+        "instances": host.instances,
+    }
+
+
+def version_text(number: int) -> str:
+    """Libvirt's version number in the usual form."""
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
+
+def _reason(host: Host) -> str:
+    return "; ".join(filter(None, (host.trouble, "" if host.enabled else host.disabled_reason)))
+
+
+def _resources(amount: HostResources) -> Json:
+    return {"vcpus": amount.vcpus, "memory_mb": amount.memory_mb, "disk_gb": amount.disk_gb}
