@@ -9,12 +9,12 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 import libvirt
 
 from actors.drivers.libvirt.errors import away, from_libvirt, from_os, is_connection_error
 from actors.drivers.libvirt.event_loop import start_event_loop
+from actors.drivers.libvirt.link import Link
 from actors.drivers.libvirt.settings import LibvirtSettings
 from actors.ports.hypervisor import ConnectionListener
 
@@ -30,15 +30,6 @@ _CLOSE_REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Link:
-    """One open connection and what was registered on it."""
-
-    conn: libvirt.virConnect
-    lost: threading.Event
-    callback: int
-
-
 class Connection:
     """Opens once, closes once; between them it reconnects as often as it must."""
 
@@ -48,7 +39,7 @@ class Connection:
         self._settings = settings
         self._domains = domains
         self._listener = listener
-        self._link: _Link | None = None
+        self._link: Link | None = None
         self._why = "libvirt: not connected yet"
         self._closing = threading.Event()
         self._tried = threading.Event()
@@ -66,7 +57,8 @@ class Connection:
         """Disconnect for good. A thread that hangs in a dead libvirtd is left to end by itself."""
         self._closing.set()
         self._look.set()
-        self._thread.join(self._settings.open_timeout)
+        if threading.current_thread() is not self._thread:  # a listener of ours may close
+            self._thread.join(self._settings.open_timeout)
 
     @contextmanager
     def use(self, action: str) -> Iterator[libvirt.virConnect]:
@@ -80,7 +72,7 @@ class Connection:
             ComputeError: What ``errors`` makes of libvirt's error.
         """
         link = self._link
-        if link is None:
+        if link is None or not link.borrow():
             raise away(self._why)
         try:
             yield link.conn
@@ -90,8 +82,10 @@ class Connection:
             raise from_libvirt(error, action) from error
         except OSError as error:
             raise from_os(error, action) from error
+        finally:
+            link.give_back()
 
-    def _suspect(self, link: _Link) -> None:
+    def _suspect(self, link: Link) -> None:
         """A call failed as calls on a lost connection do; the close callback may come later."""
         with suppress(libvirt.libvirtError):
             if link.conn.isAlive():
@@ -117,6 +111,9 @@ class Connection:
                 self._closing.wait(pause)
                 pause = min(pause * 2, self._settings.reconnect_most)
                 continue
+            if self._closing.is_set():  # libvirtd hung, and meanwhile nobody waits for it any more
+                link.retire()
+                return
             pause = self._settings.reconnect_first
             self._link = link
             self._tell(True, "")
@@ -125,47 +122,35 @@ class Connection:
                 self._look.wait()
                 self._look.clear()
             self._link = None
-            self._disconnect(link)
+            link.retire()
             if not self._closing.is_set():
                 self._tell(False, self._why)
 
-    def _connect(self) -> _Link | None:
+    def _connect(self) -> Link | None:
         lost = threading.Event()
         try:
             conn = libvirt.open(self._settings.uri)
         except libvirt.libvirtError as error:
             self._report_away(error)
             return None
-        link = None
+        link = Link(conn, lost)
         try:
-            link = self._register(conn, lost)
+            self._register(link)
         except libvirt.libvirtError as error:
             self._report_away(error)
-        if link is None or self._closing.is_set():
-            self._disconnect(link or _Link(conn, lost, -1))
+            link.retire()
             return None
         return link
 
-    def _register(self, conn: libvirt.virConnect, lost: threading.Event) -> _Link:
+    def _register(self, link: Link) -> None:
+        conn, settings = link.conn, self._settings
         # The test driver lives in this process: nothing to keep alive.
-        if not self._settings.is_test:
-            conn.setKeepAlive(self._settings.keepalive_seconds, self._settings.keepalive_count)
-        conn.registerCloseCallback(self._on_close, lost)
-        callback = conn.domainEventRegisterAny(
+        if not settings.is_test:
+            conn.setKeepAlive(settings.keepalive_seconds, settings.keepalive_count)
+        conn.registerCloseCallback(self._on_close, link.lost)
+        link.callback = conn.domainEventRegisterAny(
             None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_event, None
         )
-        return _Link(conn, lost, callback)
-
-    def _disconnect(self, link: _Link) -> None:
-        # Each on its own: on a dead connection they fail after they have let go of our callbacks,
-        # and a callback that stays holds the connection with its socket and pipe.
-        if link.callback >= 0:
-            with suppress(libvirt.libvirtError):
-                link.conn.domainEventDeregisterAny(link.callback)
-        with suppress(libvirt.libvirtError):
-            link.conn.unregisterCloseCallback()
-        with suppress(libvirt.libvirtError):
-            link.conn.close()
 
     def _report_away(self, error: libvirt.libvirtError) -> None:
         self._why = f"libvirt: {error.get_error_message() or error}"
