@@ -48,7 +48,7 @@ ELEMENTS: dict[str, Element] = {
         disks=(
             Disk(
                 source="/disk",
-                target="hda",
+                target="sdb",
                 kind="block",
                 device="cdrom",
                 driver="tap",
