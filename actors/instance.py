@@ -7,7 +7,7 @@ shell loads them, finds them, and writes what became of them; what may happen to
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import ray
@@ -39,6 +39,8 @@ from actors.store.tables import (
 _log: Final = logging.getLogger(__name__)
 
 _LOAD_PAUSE_SECONDS: Final = 0.2
+#: The longest a read waits for a write of the same instance.
+_SETTLE_SECONDS: Final = 1.0
 
 
 class InstanceActor:
@@ -62,6 +64,8 @@ class InstanceActor:
         self._epoch = 0
         self._roster = Roster()
         self._cells: dict[InstanceId, Cell] = {}
+        #: Writes under way. Watchers may hear of one before its answer is here: reads wait for it.
+        self._writes: dict[InstanceId, asyncio.Future[None]] = {}
         self._births: dict[InstanceId, asyncio.Task[Accepted]] = {}
         self._loading = asyncio.create_task(self._load())
 
@@ -92,12 +96,14 @@ class InstanceActor:
     ) -> tuple[Reply[InstanceRecord], ...]:
         """Instances by id."""
         await self._loaded()
+        await _settled(self._writes[one] for one in instances if one in self._writes)
         return tuple([await reply_to(self._get(one)) for one in instances])
 
     @ray.method
     async def list(self, query: InstanceQuery) -> tuple[tuple[str, ...], bool]:
         """A page of this partition as JSON, newest first, and whether more stand behind it."""
         await self._loaded()
+        await _settled(self._writes.values())
         page = self._roster.page(query)
         return tuple(record.model_dump_json() for record in page.items), page.more
 
@@ -107,6 +113,8 @@ class InstanceActor:
     ) -> tuple[Reply[OperationRecord], ...]:
         """Operations by id, finished ones too."""
         await self._loaded()
+        owners = {split_operation_id(one)[0] for one in operations}
+        await _settled(self._writes[one] for one in owners if one in self._writes)
         replies = await asyncio.gather(*(reply_to(self._operation(one)) for one in operations))
         return tuple(replies)
 
@@ -173,7 +181,13 @@ class InstanceActor:
             events.append(instance_event(instance))
         if eviction is not None:
             puts.append(put_eviction(eviction))
-        await self._store.commit(Batch(self._name, self._epoch, tuple(puts), events=tuple(events)))
+        batch = Batch(self._name, self._epoch, tuple(puts), events=tuple(events))
+        write = self._writes[instance.id] = asyncio.get_running_loop().create_future()
+        try:
+            await self._store.commit(batch)
+        finally:
+            del self._writes[instance.id]
+            write.set_result(None)
         if instance.vm_state is VmState.DELETED:
             self._roster.drop(instance.id)
             self._cells.pop(instance.id, None)
@@ -291,3 +305,10 @@ def _served(command: CreateInstance | InstanceCommand) -> AlreadyExists:
         "",
         {"request_id": command.request_id},
     )
+
+
+async def _settled(writes: Iterable[asyncio.Future[None]]) -> None:
+    """Wait for writes under way; not for a store that hangs: then what is known is the old."""
+    pending = set(writes)
+    if pending:
+        await asyncio.wait(pending, timeout=_SETTLE_SECONDS)

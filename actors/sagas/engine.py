@@ -132,9 +132,9 @@ class Engine:
             return await attempt.on_host(steps, host_steps)
         return await attempt.call(steps[0], acts[0])
 
-    async def reach(self, operation: OperationRecord, step: Step, when: str) -> None:
-        """Pass the gate of this step: ``create.claim.before``."""
-        await self._gate.reach(f"{operation.action.value}.{step.name}.{when}")
+    async def reach(self, action: Action, what: str, when: str) -> None:
+        """Pass the gate of a step: ``create.claim.before``, ``create.undo_claim.after``."""
+        await self._gate.reach(f"{action.value}.{what}.{when}")
 
     @property
     def clock(self) -> Clock:
@@ -155,19 +155,21 @@ class _Attempt:
         self._cell = cell
         self._saga = saga
         # What only goes forward, and what is undone, is never given up.
-        self._insists = saga.only_forward or isinstance(move, Unwind)
+        self._undoes = isinstance(move, Unwind)
+        self._insists = saga.only_forward or self._undoes
         self._pause = _FIRST_PAUSE_SECONDS
         self._since = engine.clock.monotonic()
 
     async def call(self, step: Step, act: Call) -> _Result:
         """One step that another owner serves."""
+        what = f"undo_{step.name}" if self._undoes else step.name
         while True:
             operation = self._cell.operation
             work = Work(self._cell.record, operation, self._engine.cluster)
             try:
-                await self._engine.reach(operation, step, "before")
+                await self._engine.reach(operation.action, what, "before")
                 learned = await self._timed(act(work), step.deadline_seconds)
-                await self._engine.reach(operation, step, "after")
+                await self._engine.reach(operation.action, what, "after")
             except Cancelled:
                 raise
             except ComputeError as error:

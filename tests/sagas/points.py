@@ -1,0 +1,34 @@
+"""Every point of every saga at which something can go wrong."""
+
+from actors.model.operation import Action
+from actors.ports.host import HostStep
+from actors.sagas.plans import SAGAS
+from actors.sagas.saga import Step
+
+#: ``create.claim``, ``create.ensure_disk``, ``delete.ports``, …
+STEPS = [
+    f"{saga.action.value}.{step.do.value if isinstance(step.do, HostStep) else step.name}"
+    for saga in SAGAS.values()
+    for step in saga.steps
+]
+
+
+def _undo(action: Action, step: Step) -> str | None:
+    if step.undo is None:
+        return None
+    name = step.undo.value if isinstance(step.undo, HostStep) else f"undo_{step.name}"
+    return f"{action.value}.{name}"
+
+
+#: ``create.ensure_absent``, ``create.undo_claim``, …
+UNDOS = [
+    point
+    for saga in SAGAS.values()
+    for step in saga.steps
+    if (point := _undo(saga.action, step)) is not None
+]
+
+
+def action_of(point: str) -> Action:
+    """The action a point belongs to."""
+    return Action(point.partition(".")[0])

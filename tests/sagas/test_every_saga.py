@@ -1,0 +1,170 @@
+"""For every saga and every step: it fails, its answer is lost, its undo is repeated, it is cut off.
+
+Real actors, SQLite and libvirt's test driver, in one process. What a real ``kill -9`` does is in
+``tests/ray``.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from actors.model.errors import HypervisorRefused, Unavailable
+from actors.model.instance import VmState
+from actors.model.operation import Action, OperationRecord, OperationState
+from tests.local.cluster import LocalCluster, local_cluster
+from tests.sagas.points import STEPS, UNDOS, action_of
+
+WHEN = ("before", "after")
+ACTORS = ("instances", "host1", "scheduler", "network", "conductor", "images")
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[LocalCluster]:
+    async with local_cluster(tmp_path) as made:
+        yield made
+
+
+def refused() -> HypervisorRefused:
+    return HypervisorRefused("The hypervisor refused, as the test says.", "TEST_REFUSAL")
+
+
+def lost() -> Unavailable:
+    return Unavailable("The answer was lost, as the test says.", "TEST_LOST")
+
+
+async def begin(cluster: LocalCluster, action: Action) -> OperationRecord:
+    """Ask for the action, on an instance that is in the state for it."""
+    made = await cluster.boot()
+    if action is Action.CREATE:
+        return made.operation
+    await cluster.ended(made.operation)
+    if action is Action.START:
+        await cluster.ended((await cluster.act(made.instance.id, Action.STOP)).operation)
+    return (await cluster.act(made.instance.id, action)).operation
+
+
+async def assert_as_asked(cluster: LocalCluster, done: OperationRecord) -> None:
+    """The operation did what it says, and nothing else is left."""
+    assert done.state is OperationState.SUCCEEDED, done
+    gone = done.action is Action.DELETE
+    power = "shutdown" if done.action is Action.STOP else "running"
+    assert cluster.domains() == ({} if gone else {done.instance: power})
+    assert cluster.disks() == (set() if gone else {done.instance})
+    assert await cluster.claims() == (0 if gone else 1)
+    assert await cluster.ports() == (0 if gone else 1)
+
+
+async def assert_clean(cluster: LocalCluster) -> None:
+    """Nothing of any instance is left."""
+    assert cluster.domains() == {}
+    assert cluster.disks() == set()
+    assert await cluster.claims() == 0
+    assert await cluster.ports() == 0
+
+
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("point", STEPS)
+async def test_a_step_fails(cluster: LocalCluster, point: str, when: str) -> None:
+    action = action_of(point)
+    cluster.gate.fail(f"{point}.{when}", refused)
+    operation = await begin(cluster, action)
+    done = await cluster.ended(operation)
+    assert f"{point}.{when}" in cluster.gate.reached
+    if action is Action.DELETE:  # a delete only goes forward
+        await assert_as_asked(cluster, done)
+        return
+    assert done.state is OperationState.FAILED
+    assert done.fault is not None
+    record = await cluster.instances.get(operation.instance)
+    assert record.task_state is None
+    if action is Action.CREATE:
+        assert record.vm_state is VmState.ERROR
+        assert record.fault is not None
+        await assert_clean(cluster)
+    else:
+        assert record.vm_state is not VmState.ERROR
+        again = await cluster.act(operation.instance, action, "again")
+        await assert_as_asked(cluster, await cluster.ended(again.operation))
+    deleted = await cluster.act(operation.instance, Action.DELETE)
+    assert (await cluster.ended(deleted.operation)).state is OperationState.SUCCEEDED
+    await assert_clean(cluster)
+
+
+@pytest.mark.parametrize("point", STEPS)
+async def test_a_step_is_repeated(cluster: LocalCluster, point: str) -> None:
+    """It acts, its answer is lost, it acts again."""
+    cluster.gate.fail(f"{point}.after", lost)
+    operation = await begin(cluster, action_of(point))
+    await assert_as_asked(cluster, await cluster.ended(operation))
+    assert cluster.gate.reached.count(f"{point}.before") == 2
+
+
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("point", UNDOS)
+async def test_an_undo_is_repeated(cluster: LocalCluster, point: str, when: str) -> None:
+    """The last step fails, and each undo is cut off, then fails, then works."""
+    cluster.gate.fail("create.ensure_running.after", refused)
+    cluster.gate.fail(f"{point}.{when}", lost)
+    cluster.gate.fail(f"{point}.{when}", refused)
+    operation = await begin(cluster, Action.CREATE)
+    done = await cluster.ended(operation)
+    assert done.state is OperationState.FAILED
+    # The second attempt finds no other host: its claim is undone too.
+    expected = 4 if point == "create.undo_claim" else 3
+    assert cluster.gate.reached.count(f"{point}.before") == expected
+    await assert_clean(cluster)
+
+
+@pytest.mark.parametrize("actor", ACTORS)
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("point", STEPS)
+async def test_an_actor_is_lost_in_a_step(
+    cluster: LocalCluster, point: str, when: str, actor: str
+) -> None:
+    cluster.gate.hold(f"{point}.{when}")
+    operation = await begin(cluster, action_of(point))
+    await cluster.gate.arrival(f"{point}.{when}")
+    await cluster.crash(actor)
+    cluster.gate.release(f"{point}.{when}")
+    await assert_as_asked(cluster, await cluster.ended(operation))
+
+
+@pytest.mark.parametrize("actor", ["instances", "host1"])
+@pytest.mark.parametrize("point", UNDOS)
+async def test_an_actor_is_lost_in_an_undo(cluster: LocalCluster, point: str, actor: str) -> None:
+    cluster.gate.fail("create.ensure_running.after", refused)
+    cluster.gate.hold(f"{point}.after")
+    operation = await begin(cluster, Action.CREATE)
+    await cluster.gate.arrival(f"{point}.after")
+    await cluster.crash(actor)
+    cluster.gate.release(f"{point}.after")
+    assert (await cluster.ended(operation)).state is OperationState.FAILED
+    await assert_clean(cluster)
+
+
+@pytest.mark.parametrize("point", [point for point in STEPS if point.startswith("create.")])
+async def test_a_delete_interrupts_a_boot(cluster: LocalCluster, point: str) -> None:
+    cluster.gate.hold(f"{point}.after")
+    boot = await begin(cluster, Action.CREATE)
+    await cluster.gate.arrival(f"{point}.after")
+    deleted = await cluster.act(boot.instance, Action.DELETE)
+    cluster.gate.release(f"{point}.after")
+    assert (await cluster.ended(deleted.operation)).state is OperationState.SUCCEEDED
+    assert (await cluster.ended(boot)).state is OperationState.CANCELLED
+    await assert_clean(cluster)
+
+
+@pytest.mark.parametrize("point", [point for point in STEPS if point.startswith("create.")])
+async def test_a_boot_is_cancelled(cluster: LocalCluster, point: str) -> None:
+    cluster.gate.hold(f"{point}.after")
+    boot = await begin(cluster, Action.CREATE)
+    await cluster.gate.arrival(f"{point}.after")
+    asked: OperationRecord = await cluster.instances.call("cancel", boot.id)
+    assert asked.cancel_requested
+    cluster.gate.release(f"{point}.after")
+    done = await cluster.ended(boot)
+    last = point == "create.ensure_running"
+    # A cancel that comes when the last step has acted comes in time all the same: nothing is kept.
+    assert done.state is OperationState.CANCELLED, (last, done)
+    await assert_clean(cluster)

@@ -1,0 +1,135 @@
+"""What becomes of an instance: the guard table, the three axes, and who wins."""
+
+import itertools
+
+import pytest
+
+from actors.lifecycle import machine
+from actors.lifecycle.events import Begin, Interrupt, Moved, PowerObserved, Requested
+from actors.lifecycle.guards import ALLOWED
+from actors.model.commands import InstanceCommand
+from actors.model.errors import Conflict, Stale
+from actors.model.instance import InstanceRecord, PowerState, TaskState, VmState
+from actors.model.operation import Action, OperationState
+from tests.local.records import HOST, NOW, command, instance, operation
+
+ACTIONS = [action for action in Action if action is not Action.CREATE]
+
+
+@pytest.mark.parametrize(
+    ("state", "task", "action"), list(itertools.product(VmState, [None, *TaskState], ACTIONS))
+)
+def test_every_state_by_every_action(
+    state: VmState, task: TaskState | None, action: Action
+) -> None:
+    record = instance(vm_state=state, task_state=task)
+    guard = ALLOWED[action]
+    allowed = state in guard.vm_states and (task is None or guard.while_busy)
+    if not allowed:
+        with pytest.raises(Conflict) as refusal:
+            machine.step(record, Requested(command(record, action), NOW))
+        assert record.id in refusal.value.message
+        assert action.value in refusal.value.message
+        assert refusal.value.reason in {"INVALID_STATE", "INSTANCE_BUSY"}
+        return
+    after, effects = machine.step(record, Requested(command(record, action), NOW))
+    if task is TaskState.DELETING:
+        assert (after, effects) == (record, [])
+        return
+    assert after.generation == record.generation + 1
+    assert after.sequence == record.sequence + 1
+    assert after.vm_state is state
+    assert after.task_state is not None
+    assert isinstance(effects[-1], Begin)
+    assert (len(effects) == 2) == (task is not None and record.operation is not None)
+
+
+def test_guards_are_novas() -> None:
+    """The rows of nova/compute/api.py for what we have so far."""
+    assert ALLOWED[Action.STOP].vm_states == {VmState.ACTIVE, VmState.ERROR}
+    assert ALLOWED[Action.START].vm_states == {VmState.STOPPED}
+    assert ALLOWED[Action.DELETE].vm_states == set(VmState) - {VmState.DELETED}
+    assert [a for a in Action if ALLOWED[a].while_busy] == [Action.DELETE]
+    assert set(ALLOWED) == set(Action)
+
+
+def test_delete_interrupts_what_is_under_way() -> None:
+    record = instance(vm_state=VmState.BUILDING, task_state=TaskState.SPAWNING)
+    _, effects = machine.step(record, Requested(command(record, Action.DELETE), NOW))
+    assert isinstance(effects[0], Interrupt)
+    assert effects[0].operation == record.operation
+
+
+def test_a_request_for_an_older_generation_is_refused() -> None:
+    record = instance(generation=7)
+    stop = InstanceCommand(**{**dict(command(record, Action.STOP)), "generation": 6})
+    with pytest.raises(Stale) as refusal:
+        machine.step(record, Requested(stop, NOW))
+    assert refusal.value.reason == "ETAG_MISMATCH"
+
+
+@pytest.mark.parametrize(
+    ("action", "end"),
+    [
+        (Action.CREATE, VmState.ACTIVE),
+        (Action.START, VmState.ACTIVE),
+        (Action.STOP, VmState.STOPPED),
+        (Action.DELETE, VmState.DELETED),
+    ],
+)
+def test_success(action: Action, end: VmState) -> None:
+    record = instance(task_state=TaskState.SPAWNING)
+    done = operation(record, action, state=OperationState.SUCCEEDED)
+    after, _ = machine.step(record, Moved(done, NOW, {}, PowerState.RUNNING))
+    assert (after.vm_state, after.task_state, after.fault) == (end, None, None)
+    assert (after.launched is not None) == (action is Action.CREATE)
+    assert (after.terminated is not None) == (action is Action.DELETE)
+
+
+def test_only_a_failed_build_makes_an_error() -> None:
+    for action, end in ((Action.CREATE, VmState.ERROR), (Action.STOP, VmState.ACTIVE)):
+        record = instance(task_state=TaskState.SPAWNING)
+        failed = operation(record, action, state=OperationState.FAILED)
+        after, _ = machine.step(record, Moved(failed, NOW))
+        assert (after.vm_state, after.task_state) == (end, None)
+
+
+def test_a_late_word_of_an_interrupted_operation_changes_nothing() -> None:
+    record = instance(sequence=2, task_state=TaskState.DELETING)
+    late = operation(record, Action.CREATE, sequence=1, state=OperationState.SUCCEEDED)
+    assert machine.step(record, Moved(late, NOW, {"host": "h9"})) == (record, [])
+
+
+def observed(record: InstanceRecord, power: PowerState, sequence: int = 1) -> InstanceRecord:
+    after, effects = machine.step(record, PowerObserved(power, HOST, sequence, NOW))
+    assert effects == []
+    return after
+
+
+def test_a_guest_that_powers_itself_off_is_stopped() -> None:
+    assert observed(instance(), PowerState.SHUTDOWN).vm_state is VmState.STOPPED
+    assert observed(instance(), PowerState.CRASHED).vm_state is VmState.STOPPED
+
+
+def test_a_guest_started_behind_our_back_is_active() -> None:
+    stopped = instance(vm_state=VmState.STOPPED, power_state=PowerState.SHUTDOWN)
+    assert observed(stopped, PowerState.RUNNING).vm_state is VmState.ACTIVE
+
+
+def test_an_unfinished_operation_wins_over_a_report() -> None:
+    busy = instance(task_state=TaskState.POWERING_OFF)
+    after = observed(busy, PowerState.SHUTDOWN)
+    assert after.vm_state is VmState.ACTIVE
+    assert after.power_state is PowerState.SHUTDOWN
+
+
+def test_stale_and_foreign_reports_are_dropped() -> None:
+    record = instance(sequence=3)
+    assert observed(record, PowerState.SHUTDOWN, sequence=2) is record
+    elsewhere = instance(host_id=None)
+    assert observed(elsewhere, PowerState.SHUTDOWN) is elsewhere
+
+
+def test_the_same_report_twice_changes_nothing() -> None:
+    once = observed(instance(), PowerState.SHUTDOWN)
+    assert observed(once, PowerState.SHUTDOWN) is once
