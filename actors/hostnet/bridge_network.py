@@ -1,0 +1,137 @@
+"""The networks of a real host (``ports.hypervisor.HostNetwork``): bridges, namespaces, dnsmasq.
+
+Needs root, iproute2, dnsmasq and a /run of the host's own. Flat networks end at the host unless an
+uplink joins their bridge to the outside; tunnels, routers and security groups are to come on the
+same bridges.
+"""
+
+import logging
+import threading
+from collections import defaultdict
+from pathlib import Path
+
+from actors.hostnet.dnsmasq import Lease
+from actors.hostnet.forward_policy import forward_drops
+from actors.hostnet.links import Links
+from actors.hostnet.site import Site
+from actors.hostnet.wiring import Wiring
+from actors.model.errors import ComputeError
+from actors.model.ids import InstanceId, NetworkId
+from actors.model.instance import InstanceRecord
+from actors.model.network import Network
+
+_log = logging.getLogger(__name__)
+
+
+class BridgeNetwork:
+    """Every method may be called from any thread; networks do not wait for each other.
+
+    What it makes outlives its process. What it needs to know of that lies in ``state_dir``, one
+    folder for each network.
+    """
+
+    def __init__(self, state_dir: Path, uplink: str | None = None) -> None:
+        self._state_dir = state_dir
+        self._links = Links()
+        self._wiring = Wiring(self._links, uplink)
+        self._sites: dict[NetworkId, Site] = {}
+        self._lock = threading.Lock()
+        self._looked_at_policy = False
+
+    def __repr__(self) -> str:
+        return f"BridgeNetwork({list(self._sites.values())})"
+
+    def ensure(self, record: InstanceRecord) -> dict[str, str]:
+        """Bridge, DHCP namespace and DHCP entry for each card; bridge names by network id.
+
+        Raises:
+            HypervisorRefused: The host would not.
+        """
+        self._warn_once()
+        bridges: dict[str, str] = {}
+        for network, leases in _by_network(record):
+            site = self._site(network)
+            site.converge(site.admit(network, record.id, leases))
+            bridges[network.id] = site.bridge
+        return bridges
+
+    def remove(self, record: InstanceRecord) -> None:
+        """Take the instance out of all networks; take those down that serve nobody any more.
+
+        Raises:
+            HypervisorRefused: The host would not.
+        """
+        # Not only those of the record: its cards may be gone from it already, and we may be new
+        # here.
+        self._load()
+        for site in self._all():
+            if ticket := site.dismiss(record.id):
+                site.converge(ticket)
+
+    def restore(self, records: tuple[InstanceRecord, ...]) -> None:
+        """Look at everything; build what is missing, finish what an earlier process took down.
+
+        Guests that ``records`` does not name keep their DHCP entries. It is cheap enough to be
+        called now and then: a dnsmasq that died is started again.
+
+        Raises:
+            HypervisorRefused: The host would not, for one network at least. The others are done.
+        """
+        self._warn_once()
+        self._load()
+        for record in records:
+            for network, leases in _by_network(record):
+                self._site(network).admit(network, record.id, leases)
+        failures: list[ComputeError] = []
+        for site in self._all():
+            site.doubt()
+            try:
+                site.converge(0)
+            except ComputeError as error:
+                _log.error("%r: %s", site, error)
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def close(self) -> None:
+        """Let go of sockets and processes. Networks and DHCP servers stay as they are."""
+        for site in self._all():
+            site.close()
+        self._links.close()
+
+    def _site(self, network: Network) -> Site:
+        with self._lock:
+            site = self._sites.get(network.id)
+            if site is None:
+                site = Site(self._state_dir / network.id, network, self._wiring)
+                self._sites[network.id] = site
+            return site
+
+    def _load(self) -> None:
+        """Know the networks that an earlier process left."""
+        with self._lock:
+            for folder in sorted(self._state_dir.glob("*/")):
+                network = NetworkId(folder.name)
+                if network not in self._sites and (site := Site.load(folder, self._wiring)):
+                    self._sites[network] = site
+
+    def _all(self) -> tuple[Site, ...]:
+        with self._lock:
+            return tuple(self._sites.values())
+
+    def _warn_once(self) -> None:
+        with self._lock:
+            if self._looked_at_policy:
+                return
+            self._looked_at_policy = True
+        if why := forward_drops():
+            _log.warning("guests may not reach each other: %s", why)
+
+
+def _by_network(record: InstanceRecord) -> list[tuple[Network, list[Lease]]]:
+    networks: dict[NetworkId, Network] = {}
+    leases: defaultdict[NetworkId, list[Lease]] = defaultdict(list)
+    for nic in record.nics:
+        networks[nic.network.id] = nic.network
+        leases[nic.network.id].append(Lease(nic.address, nic.mac, InstanceId(record.id)))
+    return [(network, leases[network.id]) for network in networks.values()]

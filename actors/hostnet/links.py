@@ -1,0 +1,181 @@
+"""The links of this host, over a netlink socket that stays open (rtnetlink(7))."""
+
+import errno
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar, cast
+
+from pyroute2.iproute.linux import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from actors.hostnet.command import refused
+
+_IFF_UP: Final = 1
+
+Result = TypeVar("Result")
+
+
+class _Message(Protocol):
+    """What the kernel says of one link or address."""
+
+    def get(self, key: str | tuple[str, str]) -> object: ...
+
+
+class _Netlink(Protocol):
+    """The part of pyroute2's IPRoute that is used here."""
+
+    def link(self, command: str, **attributes: object) -> tuple[_Message, ...]: ...
+
+    def brport(self, command: str, **attributes: object) -> object: ...
+
+    def get_links(self, **attributes: object) -> Iterable[_Message]: ...
+
+    def get_addr(self, **attributes: object) -> Iterable[_Message]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A network interface as the kernel describes it."""
+
+    index: int
+    name: str
+    kind: str
+    mac: str
+    alias: str
+    mtu: int
+    up: bool
+    #: The bridge it is a port of; 0 when none.
+    master: int
+    #: Index of a veth's other end.
+    peer: int
+
+
+class Links:
+    """Reads and changes links.
+
+    pyroute2 opens a socket and an event loop for each thread that uses it, and closes those of
+    other threads never. So one thread of ours does all the talking; it belongs to the network
+    namespace of its first caller.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "netlink")
+        self._socket: _Netlink | None = None
+
+    def close(self) -> None:
+        """Close the socket. The links stay."""
+        self._thread.submit(self._close).result()
+        self._thread.shutdown()
+
+    def find(self, name: str) -> Link | None:
+        """The link of this name, or None."""
+        return self._ask(lambda netlink: _find(netlink, name))
+
+    def ports(self, bridge: Link) -> tuple[str, ...]:
+        """Names of the links on a bridge."""
+
+        def ask(netlink: _Netlink) -> tuple[str, ...]:
+            links = netlink.get_links(master=bridge.index)
+            return tuple(str(link.get("ifname")) for link in links)
+
+        return self._ask(ask)
+
+    def has_address(self, link: Link) -> bool:
+        """Whether the link carries an IPv4 address."""
+        return self._ask(lambda netlink: any(netlink.get_addr(index=link.index, family=2)))
+
+    def add_bridge(self, name: str, mac: str) -> Link:
+        """A bridge that forwards at once, without spanning tree and snooping."""
+        return self._add(
+            name,
+            kind="bridge",
+            address=mac,
+            br_stp_state=0,
+            br_forward_delay=0,
+            br_mcast_snooping=0,
+        )
+
+    def add_veth(
+        self, name: str, mac: str, peer: str, peer_mac: str, namespace: os.PathLike[str]
+    ) -> Link:
+        """A veth pair whose other end is in ``namespace`` from the first moment (veth(4))."""
+        opened = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            other = {"ifname": peer, "address": peer_mac, "net_ns_fd": opened}
+            return self._add(name, kind="veth", address=mac, peer=other)
+        finally:
+            os.close(opened)
+
+    def change(self, link: Link, **changes: object) -> None:
+        """Set attributes: ``ifalias``, ``mtu``, ``state``, ``master``."""
+        self._ask(lambda netlink: netlink.link("set", index=link.index, **changes))
+
+    def isolate(self, port: Link) -> None:
+        """Let a bridge's port talk to no other isolated port (bridge(8), ``isolated``)."""
+        self._ask(lambda netlink: netlink.brport("set", index=port.index, isolated=True))
+
+    def delete(self, link: Link) -> None:
+        """Delete a link. One that is gone is no error."""
+
+        def ask(netlink: _Netlink) -> None:
+            try:
+                netlink.link("del", index=link.index)
+            except NetlinkError as error:
+                if error.code != errno.ENODEV:
+                    raise
+
+        self._ask(ask)
+
+    def _add(self, name: str, **attributes: object) -> Link:
+        def ask(netlink: _Netlink) -> Link:
+            netlink.link("add", ifname=name, **attributes)
+            added = _find(netlink, name)
+            assert added is not None
+            return added
+
+        return self._ask(ask)
+
+    def _ask(self, ask: Callable[[_Netlink], Result]) -> Result:
+        def talk() -> Result:
+            if self._socket is None:
+                self._socket = cast("_Netlink", IPRoute())  # type: ignore[no-untyped-call]
+            return ask(self._socket)
+
+        try:
+            return self._thread.submit(talk).result()
+        except (NetlinkError, OSError) as error:
+            raise refused(f"netlink: {error}") from error
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def _find(netlink: _Netlink, name: str) -> Link | None:
+    try:
+        (link,) = netlink.link("get", ifname=name)
+    except NetlinkError as error:
+        if error.code == errno.ENODEV:
+            return None
+        raise
+    return Link(
+        index=_number(link, "index"),
+        name=name,
+        kind=str(link.get(("linkinfo", "kind")) or ""),
+        mac=str(link.get("address") or ""),
+        alias=str(link.get("ifalias") or ""),
+        mtu=_number(link, "mtu"),
+        up=bool(_number(link, "flags") & _IFF_UP),
+        master=_number(link, "master"),
+        peer=_number(link, "link"),
+    )
+
+
+def _number(message: _Message, key: str) -> int:
+    value = message.get(key)
+    return value if isinstance(value, int) else 0

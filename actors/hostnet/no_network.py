@@ -1,0 +1,20 @@
+"""Networks of a host whose guests have no packets: libvirt's ``test://`` driver."""
+
+from actors.model.instance import InstanceRecord
+
+
+class NoNetwork:
+    """Implements ``ports.hypervisor.HostNetwork`` by building nothing."""
+
+    def __repr__(self) -> str:
+        return "NoNetwork()"
+
+    def ensure(self, record: InstanceRecord) -> dict[str, str]:
+        """No bridges."""
+        return {}
+
+    def remove(self, record: InstanceRecord) -> None:
+        """Nothing was built."""
+
+    def restore(self, records: tuple[InstanceRecord, ...]) -> None:
+        """Nothing to build."""

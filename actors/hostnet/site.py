@@ -1,0 +1,139 @@
+"""One network on this host, brought to what its guests need."""
+
+import logging
+import shutil
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Self
+
+from pydantic import ValidationError
+
+from actors.hostnet import state_file
+from actors.hostnet.dnsmasq import Dnsmasq, Lease
+from actors.hostnet.plan import Plan
+from actors.hostnet.wiring import Built, Wiring
+from actors.model.ids import InstanceId
+from actors.model.network import Network
+
+_RECORD: Final = "network.json"
+
+_log = logging.getLogger(__name__)
+
+
+class Site:
+    """Called from several threads.
+
+    A caller says what changed (``admit``, ``dismiss``), then brings the host there (``converge``).
+    While one thread does that, others' changes gather; the next does them all with one hosts file
+    and one SIGHUP.
+    """
+
+    def __init__(self, folder: Path, network: Network, wiring: Wiring) -> None:
+        self._folder = folder
+        self._wiring = wiring
+        #: Held for changes in memory only.
+        self._wishes = threading.Lock()
+        #: Held while the host is changed.
+        self._work = threading.Lock()
+        self._network = network
+        #: A newer record of it, which the host has not followed yet.
+        self._newer: Network | None = None
+        self._plan = Plan.of(network)
+        self._dnsmasq = Dnsmasq(folder, network)
+        self._leases = {lease.address: lease for lease in self._dnsmasq.leases()}
+        #: Counts changes of what is wished, and says which of them the host has.
+        self._wished = 0
+        self._reached = 0
+        #: What ``Wiring.build`` gave; None when all is to be looked at again.
+        self._built: Built | None = None
+
+    def __repr__(self) -> str:
+        return f"Site({self._network.label}, {len(self._leases)} guests)"
+
+    @classmethod
+    def load(cls, folder: Path, wiring: Wiring) -> Self | None:
+        """What an earlier process left in its folder; None when it is not to be read."""
+        try:
+            network = Network.model_validate_json((folder / _RECORD).read_text())
+        except (OSError, ValidationError) as error:
+            _log.warning("%s: no network to be read: %s", folder, error)
+            return None
+        return cls(folder, network, wiring)
+
+    @property
+    def bridge(self) -> str:
+        """The bridge's name."""
+        return self._plan.bridge
+
+    def admit(self, network: Network, instance: InstanceId, leases: Iterable[Lease]) -> int:
+        """All leases of the instance. A ticket for ``converge``; 0 when nothing changes."""
+        wanted = {lease.address: lease for lease in leases}
+        with self._wishes:
+            known = {a: lease for a, lease in self._leases.items() if lease.instance == instance}
+            # Copies of the network's record travel with instances; the newest counts.
+            newer = network.generation > (self._newer or self._network).generation
+            if known == wanted and not newer:
+                return 0
+            for address in known:
+                del self._leases[address]
+            # Where an address has another holder still, we have missed its end.
+            self._leases.update(wanted)
+            if newer:
+                self._newer = network
+            self._wished += 1
+            return self._wished
+
+    def dismiss(self, instance: InstanceId) -> int:
+        """The instance is gone. A ticket also where an earlier ``converge`` failed."""
+        ticket = self.admit(self._network, instance, ())
+        with self._wishes:
+            return ticket or (self._wished if self._wished > self._reached else 0)
+
+    def doubt(self) -> None:
+        """Look at everything again, next time."""
+        with self._work:
+            self._built = None
+
+    def converge(self, ticket: int) -> None:
+        """Bring the host to what is wished; done already when another thread served this ticket.
+
+        Raises:
+            HypervisorRefused: The host would not; what is wished stays so.
+        """
+        with self._work:
+            if ticket and ticket <= self._reached:
+                return
+            with self._wishes:
+                wished, leases = self._wished, tuple(self._leases.values())
+                if newer := self._newer:
+                    self._network, self._newer = newer, None
+            if newer:
+                self._dnsmasq.close()
+                self._plan, self._dnsmasq = Plan.of(newer), Dnsmasq(self._folder, newer)
+                self._built = None
+            if leases:
+                self._serve(leases, wished)
+            else:
+                self._take_down()
+            self._reached = wished
+
+    def close(self) -> None:
+        """Let go of processes. All stays as it is on the host."""
+        with self._work:
+            self._dnsmasq.close()
+
+    def _serve(self, leases: tuple[Lease, ...], wished: int) -> None:
+        if self._built is None or not self._wiring.intact(self._plan, self._built):
+            # First: a process that comes after us must know what there may be to take down.
+            state_file.write(self._folder / _RECORD, self._network.model_dump_json())
+            self._built = self._wiring.build(self._plan)
+        elif self._reached == wished and self._dnsmasq.alive:
+            return
+        self._dnsmasq.serve(leases, self._built.wire)
+
+    def _take_down(self) -> None:
+        self._built = None
+        self._dnsmasq.stop(self._wiring.own_namespace(self._plan))
+        if self._wiring.take_down(self._plan):
+            shutil.rmtree(self._folder, ignore_errors=True)
