@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -142,6 +142,8 @@ class Addresses(RuleBasedStateMachine):
 
 
 TestAddresses = Addresses.TestCase
+# Half of the default: 500 examples must fit the time limit on a machine that others load.
+TestAddresses.settings = settings(stateful_step_count=25)
 
 
 @given(st.lists(st.booleans(), max_size=80), st.sets(st.integers(0, 15), max_size=16))
