@@ -236,6 +236,8 @@ class TestSet:
         assert "libvirtd does not run" in run_tool("list").stdout
         assert run_tool("libvirtd-start", name).returncode == 0
         assert hosts[0].libvirt_uri in run_tool("list").stdout
+        refused = run_tool("libvirtd-start", hosts.fabric.name)
+        assert (refused.returncode, "no libvirtd" in refused.stderr) == (1, True)
 
 
 # --- nothing is left ----------------------------------------------------------------------------

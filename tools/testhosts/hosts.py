@@ -153,6 +153,8 @@ class TestHost:
         return processes.end_named(scope, name, number)
 
     def _ask(self, order: str) -> control.Answer:
+        if self._member == self._record.fabric:
+            raise HostsError(f"{self.name} is the fabric: it has no libvirtd.")
         return control.ask(self._record.control_socket(self._member), order)
 
     def _command(
