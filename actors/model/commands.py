@@ -20,7 +20,7 @@ METADATA_LIMIT = 128
 #: Shutdown grace of a stop, seconds (Nova: ``shutdown_timeout``).
 DEFAULT_GRACE_SECONDS = 60.0
 
-_METADATA_KEY = re.compile(r"^[a-zA-Z0-9-_:. ]{1,255}$")
+_METADATA_KEY = re.compile(r"[a-zA-Z0-9-_:. ]{1,255}")
 
 
 def _printable(value: str) -> str:
@@ -42,7 +42,7 @@ def _uuid(value: str) -> str:
 
 def _metadata(value: dict[str, str]) -> dict[str, str]:
     for key, text in value.items():
-        if not _METADATA_KEY.match(key):
+        if not _METADATA_KEY.fullmatch(key):
             raise ValueError(
                 f"key {key[:40]!r} must have 1 to 255 letters, digits, spaces or any of - _ : ."
             )
