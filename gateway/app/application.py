@@ -10,7 +10,7 @@ from gateway.app.hosts import HostCases
 from gateway.app.instances import InstanceCases
 from gateway.app.operations import OperationCases
 from gateway.app.tokens import Signer
-from gateway.app.watch import HEARTBEAT_SECONDS, WatchCases
+from gateway.app.watch import HEARTBEAT_SECONDS, PATIENCE_SECONDS, WatchCases
 
 
 class Application:
@@ -22,6 +22,7 @@ class Application:
         secret: bytes,
         *,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
         feed: Feed | None = None,
     ) -> None:
         """Wire them.
@@ -30,6 +31,7 @@ class Application:
             compute: The cluster.
             secret: Signs page and resume tokens; the same at all gateways of a cluster.
             heartbeat_seconds: A watcher hears from us at least so often.
+            patience_seconds: A watcher that fell behind and does not read is let go after so long.
             feed: The event feed, where its limits should be others than usual.
         """
         signer = Signer(secret)
@@ -39,7 +41,7 @@ class Application:
         self.instances: Final = InstanceCases(compute.instances, self.catalog, signer)
         self.operations: Final = OperationCases(compute.instances, self.feed, signer)
         self.hosts: Final = HostCases(compute.fleet, signer)
-        self.watch: Final = WatchCases(self.feed, signer, heartbeat_seconds)
+        self.watch: Final = WatchCases(self.feed, signer, heartbeat_seconds, patience_seconds)
 
     async def close(self) -> None:
         """Let go of what runs in the background."""

@@ -31,6 +31,10 @@ QUEUE_LIMIT: Final = 1000
 MAX_WATCHERS: Final = 500
 
 _BATCH: Final = 500
+#: A watcher that has no room for another batch may hold up the others so often, each time so long:
+#: it may be quick, and only the batches quicker. Who has none after that is slow.
+_PAUSES: Final = 50
+_PAUSE_SECONDS: Final = 0.005
 #: Before the next question after one that failed, seconds.
 _RETRY_SECONDS: Final = 0.5
 #: Asks for the present position only.
@@ -51,6 +55,7 @@ class Feed:
         self._wait_seconds = wait_seconds
         self._retry_seconds = retry_seconds
         self._queue_limit = queue_limit
+        self._batch = min(_BATCH, max(1, queue_limit // 2))
         self._watchers: defaultdict[ProjectId | None, set[Subscription]] = defaultdict(set)
         self._waiters: defaultdict[str, set[Waiter]] = defaultdict(set)
         #: Who is about to listen, and must not find the loop ended.
@@ -131,7 +136,7 @@ class Feed:
 
         Read apart from the loop, so that one late watcher holds up nobody.
         """
-        batch = await self._instances.events_after(position, _BATCH, 0.0)
+        batch = await self._instances.events_after(position, self._batch, 0.0)
         reached = not batch.events or batch.next_sequence >= (self._position or 0)
         return batch, reached
 
@@ -159,12 +164,13 @@ class Feed:
                 for event in batch.events:
                     self._hand_out(event)
                 self._position = batch.next_sequence
+                await self._let_watchers_take()
         finally:
             self._position = self._task = None
 
     async def _ask(self, position: int) -> EventBatch:
         try:
-            return await self._instances.events_after(position, _BATCH, self._wait_seconds)
+            return await self._instances.events_after(position, self._batch, self._wait_seconds)
         except Expired as error:
             # So far behind that events are gone. Nobody may go on as if nothing were missing.
             _LOG.warning("the feed lost its place at %d and begins anew", position)
@@ -184,6 +190,12 @@ class Feed:
             return await self._instances.events_after(_PRESENT, 1, 0.0)
         except ComputeError:
             return EventBatch((), position)
+
+    async def _let_watchers_take(self) -> None:
+        for _ in range(_PAUSES):
+            if all(s.room >= self._batch for group in self._watchers.values() for s in group):
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     def _hand_out(self, event: Event) -> None:
         change = Change(event)

@@ -184,7 +184,7 @@ class InstanceCases:
         """
         if max_bytes < 0:
             raise Invalid(
-                f"max_bytes is {max_bytes}; it must not be negative.",
+                f"The field max_bytes is {max_bytes}; it must not be negative.",
                 "CONSOLE_RANGE_INVALID",
                 "",
                 {"max_bytes": "must not be negative"},

@@ -65,7 +65,13 @@ class Subscription:
         self._seen = position
         self._queue: deque[Change] = deque()
         self._news = asyncio.Event()
-        self._failure: ComputeError | None = None
+        #: Why it has ended.
+        self.failure: ComputeError | None = None
+
+    @property
+    def room(self) -> int:
+        """How many more events fit."""
+        return self._limit - len(self._queue)
 
     def position(self, handed_out: int) -> int:
         """How far the watcher is: with nothing queued, as far as the feed has handed out."""
@@ -75,7 +81,7 @@ class Subscription:
 
     def offer(self, change: Change) -> None:
         """Queue an event of the project, or give up on a watcher that is too far behind."""
-        if self._failure is not None or self._history is not None:
+        if self.failure is not None or self._history is not None:
             return
         if change.event.sequence <= self._seen:
             return
@@ -94,7 +100,7 @@ class Subscription:
 
     def fail(self, error: ComputeError) -> None:
         """End it: what is queued is dropped, the watcher gets this error."""
-        self._failure = error
+        self.failure = error
         self._queue.clear()
         self._news.set()
         self.failed.set()
@@ -105,7 +111,7 @@ class Subscription:
         Raises:
             ComputeError: The subscription has ended.
         """
-        while self._failure is None and not self._queue:
+        while self.failure is None and not self._queue:
             if self._history is not None:
                 await self._read_history(self._history)
                 continue
@@ -115,8 +121,8 @@ class Subscription:
                     await self._news.wait()
             except TimeoutError:
                 return None
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
         change = self._queue.popleft()
         self.taken = change.event.sequence
         return change

@@ -5,7 +5,7 @@ on changes will be seen, so a caller that watches first and lists then misses no
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +20,8 @@ from gateway.app.tokens import Signer, Text
 
 #: A watcher hears from us at least so often, seconds.
 HEARTBEAT_SECONDS: Final = 15.0
+#: A watcher that must be let go while it does not read gets so long to take what is on its way.
+PATIENCE_SECONDS: Final = 5.0
 
 _EXPIRED: Final = "RESUME_TOKEN_EXPIRED"
 
@@ -36,41 +38,68 @@ class Watch:
     """One watcher's view of a project."""
 
     def __init__(
-        self, feed: Feed, subscription: Subscription, signer: Signer, heartbeat: float
+        self,
+        feed: Feed,
+        subscription: Subscription,
+        signer: Signer,
+        heartbeat: float,
+        patience: float,
     ) -> None:
         self._feed = feed
         self._subscription = subscription
         self._signer = signer
         self._heartbeat = heartbeat
+        self._patience = patience
         self._greeted = False
-
-    @property
-    def failed(self) -> asyncio.Event:
-        """Set when the watcher must be let go; ``next`` says why."""
-        return self._subscription.failed
+        #: The last change that the watcher certainly has.
+        self._sent = subscription.taken
 
     async def next(self) -> Seen:
-        """The next change, or a sign of life.
+        """The next change, or a sign of life. Whoever asks has sent the one before.
 
         Raises:
             Exhausted: The watcher was too slow; the metadata has its last token.
             Expired: Changes it has not seen are gone.
         """
+        self._sent = self._subscription.taken
         if not self._greeted:
             self._greeted = True
             return self._alive()
         try:
             change = await self._subscription.next(self._heartbeat)
-        except Expired as error:
-            raise resume_expired(error.detail) from error
         except ComputeError as error:
-            token = self._token(self._subscription.taken)
-            raise type(error)(
-                error.message, error.reason, error.detail, {"resume_token": token}
-            ) from error
+            raise self._farewell(error) from error
         if change is None:
             return self._alive()
         return Seen(change, self._token(change.event.sequence))
+
+    async def send(self, write: Awaitable[None]) -> None:
+        """Wait until what ``next`` gave is sent, but not for ever on a watcher that does not read.
+
+        Raises:
+            Exhausted: The watcher was too slow; the metadata has its last token.
+            Expired: Changes it has not seen are gone.
+        """
+        writing = asyncio.ensure_future(write)
+        failing = asyncio.ensure_future(self._subscription.failed.wait())
+        try:
+            await asyncio.wait((writing, failing), return_when=asyncio.FIRST_COMPLETED)
+            if not writing.done():
+                await asyncio.wait((writing,), timeout=self._patience)
+            if writing.done():
+                return await writing
+        finally:
+            failing.cancel()
+            writing.cancel()
+        assert self._subscription.failure is not None
+        raise self._farewell(self._subscription.failure)
+
+    def _farewell(self, error: ComputeError) -> ComputeError:
+        if isinstance(error, Expired):
+            return resume_expired(error.detail)
+        # Rather a change twice than never: one that was on its way may not have arrived.
+        told = {"resume_token": self._token(self._sent)}
+        return type(error)(error.message, error.reason, error.detail, told)
 
     def _alive(self) -> Seen:
         return Seen(None, self._token(self._feed.position_of(self._subscription)))
@@ -82,10 +111,11 @@ class Watch:
 class WatchCases:
     """Opens watches."""
 
-    def __init__(self, feed: Feed, signer: Signer, heartbeat: float = HEARTBEAT_SECONDS) -> None:
+    def __init__(self, feed: Feed, signer: Signer, heartbeat: float, patience: float) -> None:
         self._feed = feed
         self._signer = signer
         self._heartbeat = heartbeat
+        self._patience = patience
 
     @asynccontextmanager
     async def open(
@@ -103,7 +133,7 @@ class WatchCases:
         position = self._position(resume_token, scope)
         try:
             async with self._feed.watching(scope, position) as subscription:
-                yield Watch(self._feed, subscription, self._signer, self._heartbeat)
+                yield Watch(self._feed, subscription, self._signer, self._heartbeat, self._patience)
         except Expired as error:
             if error.reason == _EXPIRED:
                 raise

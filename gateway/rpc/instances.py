@@ -1,8 +1,5 @@
 """InstanceService."""
 
-import asyncio
-from typing import Final
-
 from google.longrunning.operations_pb2 import Operation
 
 from actors.model.commands import DEFAULT_GRACE_SECONDS
@@ -12,7 +9,7 @@ from actors.model.query import Accepted
 from gateway.app.auth import is_admin
 from gateway.app.instances import Change, InstanceCases
 from gateway.app.pages import PageRequest
-from gateway.app.watch import Seen, Watch, WatchCases
+from gateway.app.watch import Seen, WatchCases
 from gateway.rpc.call import Context, caller, request_id_or_own
 from gateway.rpc.names import any_project_of, generation_of, instance_of
 from gateway.rpc.replies import fitting
@@ -21,23 +18,13 @@ from gateway.rpc.translate.operations import operation_message
 from protos.novaray.v1 import instances_pb2 as pb
 from protos.novaray.v1 import instances_pb2_grpc
 
-#: A watcher that was let go while it does not read gets so long to take what is on its way,
-#: seconds.
-_LAST_WRITE_SECONDS: Final = 5.0
-
 
 class InstancesService(instances_pb2_grpc.InstanceServiceServicer):
     """Virtual machines and what is done to them."""
 
-    def __init__(
-        self,
-        instances: InstanceCases,
-        watch: WatchCases,
-        last_write_seconds: float = _LAST_WRITE_SECONDS,
-    ) -> None:
+    def __init__(self, instances: InstanceCases, watch: WatchCases) -> None:
         self._instances = instances
         self._watch = watch
-        self._last_write_seconds = last_write_seconds
 
     async def CreateInstance(
         self, request: pb.CreateInstanceRequest, context: Context
@@ -107,23 +94,7 @@ class InstancesService(instances_pb2_grpc.InstanceServiceServicer):
             admin = is_admin(who)
             while True:
                 message = _change_message(await watch.next(), admin=admin)
-                await self._write(context, message, watch)
-
-    async def _write(
-        self, context: Context, message: pb.WatchInstancesResponse, watch: Watch
-    ) -> None:
-        """Send, unless the watcher reads nothing and has fallen too far behind."""
-        writing = asyncio.ensure_future(context.write(message))
-        failing = asyncio.ensure_future(watch.failed.wait())
-        try:
-            await asyncio.wait((writing, failing), return_when=asyncio.FIRST_COMPLETED)
-            if not writing.done():
-                await asyncio.wait((writing,), timeout=self._last_write_seconds)
-            if writing.done():
-                await writing
-        finally:
-            failing.cancel()
-            writing.cancel()
+                await watch.send(context.write(message))
 
     async def _change(
         self,
