@@ -1,6 +1,7 @@
 """The steps a host does for one instance: each converges, each may be cut off and done again."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -13,6 +14,8 @@ from actors.model.instance import PowerState
 from actors.ports.clock import Clock, Gate
 from actors.ports.host import HostJob, HostStep, StepResult
 from actors.ports.hypervisor import BootFiles, HostNetwork, Hypervisor
+
+_log: Final = logging.getLogger(__name__)
 
 #: A guest that is still booting loses the ACPI button: it is pressed again, seconds apart.
 _BUTTON_SECONDS: Final = 5.0
@@ -57,6 +60,7 @@ class GuestWork:
         except ComputeError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 - the journal must learn of a bug too
+            _log.exception("step %s of instance %s met a bug", step.value, job.instance.id)
             error = Internal(
                 f"The host met an internal error in step {step.value}.", "INTERNAL", repr(failure)
             )

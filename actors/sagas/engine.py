@@ -291,13 +291,18 @@ def _fault(operation: OperationRecord, error: ComputeError, now: datetime) -> Fa
     """The error as its project may read it, with what went wrong on the hosts tried before."""
     before = operation.fault
     hosts = dict(before.hosts) if before else {}
-    message = error.message
     if isinstance(error, NoValidHost):
         hosts = {**error.metadata, **hosts}
         if before:
-            message = f"No other host could take the instance. {before.message} {message}"
+            # What went wrong on the hosts tried is the cause; that none is left only ends it.
+            message = f"{before.message} No other host could take the instance."
+            return before.evolve(message=message, hosts=hosts, created=now)
     elif operation.host is not None:
         hosts[operation.host] = error.message
     return Fault(
-        kind=error.kind.value, reason=error.reason, message=message, hosts=hosts, created=now
+        kind=error.kind.value,
+        reason=error.reason,
+        message=error.message,
+        hosts=hosts,
+        created=now,
     )
