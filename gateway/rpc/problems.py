@@ -1,7 +1,8 @@
 """Errors on the wire: every one a ``google.rpc.Status`` with ``ErrorInfo`` (AIP-193).
 
 The further details follow from the kind of error. Of one kind of detail there is at most one, and
-all together stay small: they travel in HTTP/2 headers, of which clients take 8 KiB.
+all together stay small: they travel in HTTP/2 headers, of which clients take 8 KiB. (Inside an
+operation they are part of the body, and may be long.)
 """
 
 from collections.abc import Mapping
@@ -29,10 +30,14 @@ DOMAIN: Final = "novaray"
 #: When a caller may come again after UNAVAILABLE, seconds.
 RETRY_SECONDS: Final = 1
 
-_MAX_MESSAGE: Final = 1024
+# In bytes. The message travels twice, once of it with three characters for each byte that is not
+# ASCII; details travel as base64.
+_MAX_MESSAGE: Final = 512
 _MAX_VALUE: Final = 256
-_MAX_METADATA: Final = 3072
-_MAX_FIELDS: Final = 10
+_MAX_METADATA: Final = 2048
+_MAX_FIELDS: Final = 1024
+#: Metadata inside an answer's body, where there is room.
+BODY_METADATA: Final = 256 * 1024
 
 #: Records that a request becomes, and which field of the request each of their fields was.
 _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -61,17 +66,26 @@ def status_of(error: ComputeError, *, admin: bool = False) -> Status:
     if error.kind is Kind.NO_VALID_HOST and not admin:
         metadata = {}
     return make_status(
-        wire_of(error), error.reason, error.message, metadata, *_details(error, metadata)
+        wire_of(error),
+        error.reason,
+        _cut(error.message, _MAX_MESSAGE),
+        _within(metadata, _MAX_METADATA),
+        *_details(error, metadata),
     )
+
+
+def body_status(wire: Wire, reason: str, message: str, metadata: Mapping[str, str]) -> Status:
+    """The status inside an operation's body."""
+    return make_status(wire, reason, message, _within(metadata, BODY_METADATA))
 
 
 def make_status(
     wire: Wire, reason: str, message: str, metadata: Mapping[str, str], *details: Message
 ) -> Status:
     """A status with its ErrorInfo in front of other details."""
-    info = ErrorInfo(reason=reason, domain=DOMAIN, metadata=_small(metadata))
+    info = ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)
     code: tuple[int, str] = wire.code.value
-    status = Status(code=code[0], message=message[:_MAX_MESSAGE])
+    status = Status(code=code[0], message=message)
     for detail in (info, *details):
         packed = Any()
         packed.Pack(detail)
@@ -112,12 +126,12 @@ def _details(error: ComputeError, metadata: Mapping[str, str]) -> list[Message]:
             violation = PreconditionFailure.Violation(
                 type="STATE" if error.kind is Kind.CONFLICT else "GENERATION",
                 subject=_subject(metadata),
-                description=error.message[:_MAX_VALUE],
+                description=_cut(error.message, _MAX_VALUE),
             )
             return [PreconditionFailure(violations=[violation])]
         case Kind.QUOTA:
             quota = QuotaFailure.Violation(
-                subject=_subject(metadata), description=error.message[:_MAX_VALUE]
+                subject=_subject(metadata), description=_cut(error.message, _MAX_VALUE)
             )
             return [QuotaFailure(violations=[quota])]
         case Kind.NOT_FOUND | Kind.ALREADY_EXISTS:
@@ -129,8 +143,8 @@ def _details(error: ComputeError, metadata: Mapping[str, str]) -> list[Message]:
 def _bad_request(metadata: Mapping[str, str]) -> BadRequest:
     return BadRequest(
         field_violations=[
-            BadRequest.FieldViolation(field=field[:_MAX_VALUE], description=problem[:_MAX_VALUE])
-            for field, problem in list(metadata.items())[:_MAX_FIELDS]
+            BadRequest.FieldViolation(field=field, description=problem)
+            for field, problem in _within(metadata, _MAX_FIELDS).items()
         ]
     )
 
@@ -141,8 +155,8 @@ def _resource(metadata: Mapping[str, str], message: str) -> list[Message]:
             return [
                 ResourceInfo(
                     resource_type=kind,
-                    resource_name=f"{collection}/{metadata[key][:_MAX_VALUE]}",
-                    description=message[:_MAX_VALUE],
+                    resource_name=f"{collection}/{_cut(metadata[key], _MAX_VALUE)}",
+                    description=_cut(message, _MAX_VALUE),
                 )
             ]
     return []
@@ -151,18 +165,25 @@ def _resource(metadata: Mapping[str, str], message: str) -> list[Message]:
 def _subject(metadata: Mapping[str, str]) -> str:
     for key in ("instance", "project"):
         if key in metadata:
-            return f"{_RESOURCES[key][1]}/{metadata[key]}"
+            return f"{_RESOURCES[key][1]}/{_cut(metadata[key], _MAX_VALUE)}"
     return ""
 
 
-def _small(metadata: Mapping[str, str]) -> dict[str, str]:
+def _within(metadata: Mapping[str, str], room: int) -> dict[str, str]:
     """As much as fits; a cloud may have a thousand hosts that all refuse."""
     kept: dict[str, str] = {}
-    room = _MAX_METADATA
     for key, value in metadata.items():
-        room -= len(key.encode()) + min(len(value), _MAX_VALUE) + 4
+        shown = _cut(value, _MAX_VALUE)
+        room -= len(key.encode()) + len(shown.encode()) + 8
         if room < 0:
             kept["truncated"] = f"{len(metadata) - len(kept)} more"
             break
-        kept[key] = value[:_MAX_VALUE]
+        kept[key] = shown
     return kept
+
+
+def _cut(text: str, limit: int) -> str:
+    """At most so many bytes of a text, and no half character."""
+    if len(text) * 4 <= limit:
+        return text
+    return text.encode()[:limit].decode("utf-8", "ignore")

@@ -19,7 +19,7 @@ from actors.model.operation import (
     StepState,
 )
 from gateway.errors import BY_REASON, WIRE, Wire
-from gateway.rpc.problems import make_status
+from gateway.rpc.problems import body_status
 from gateway.rpc.translate.instances import instance_message, instance_name
 from gateway.rpc.translate.instants import timestamp
 from protos.novaray.v1 import instances_pb2 as pb
@@ -133,15 +133,15 @@ def _error(record: OperationRecord, *, admin: bool) -> Status:
     if record.fault is not None:
         fault = record.fault
         hosts = fault.hosts if admin else {}
-        return make_status(_wire(fault), fault.reason, fault.message, {**subject, **hosts})
+        return body_status(_wire(fault), fault.reason, fault.message, {**subject, **hosts})
     if record.state is OperationState.CANCELLED:
-        return make_status(
+        return body_status(
             WIRE[Kind.CANCELLED],
             "CANCELLED",
             f"The {record.action.value} of instance {record.instance} was cancelled.",
             subject,
         )
-    return make_status(
+    return body_status(
         WIRE[Kind.INTERNAL], "INTERNAL", f"The {record.action.value} failed.", subject
     )
 
