@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -259,3 +260,36 @@ def test_a_raw_base(daemon: PrivateLibvirtd, host: HostUnderTest) -> None:
     host.hypervisor.ensure_disk(record, base)
     files = replace(host.files, disk=base)
     assert host.hypervisor.ensure_running(record, 1, files, {}) is PowerState.RUNNING
+
+
+def test_threads_that_call_while_libvirtd_is_killed(
+    daemon: PrivateLibvirtd, host: HostUnderTest
+) -> None:
+    # docs/decisions/0013: with one connection for all threads this ended the test process.
+    daemon.start()
+    host.open()
+    record = records.instance()
+    host.boot(record)
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            try:
+                host.hypervisor.guests()
+                host.hypervisor.power_state(record.id)
+            except Unavailable:
+                over.wait(0.002)
+
+    with ThreadPoolExecutor(6) as pool:
+        working = [pool.submit(work) for _ in range(6)]
+        try:
+            for _ in range(10):
+                time.sleep(0.1)
+                daemon.kill()
+                daemon.start()
+            eventually("back", lambda: not refuses(host))
+        finally:
+            over.set()
+        for each in working:
+            each.result()
+    assert host.run(record) is PowerState.RUNNING

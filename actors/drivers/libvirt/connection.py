@@ -14,7 +14,7 @@ import libvirt
 
 from actors.drivers.libvirt.errors import away, from_libvirt, from_os, is_connection_error
 from actors.drivers.libvirt.event_loop import start_event_loop
-from actors.drivers.libvirt.link import Link
+from actors.drivers.libvirt.link import Link, PooledCalls, SharedCalls
 from actors.drivers.libvirt.settings import LibvirtSettings
 from actors.ports.hypervisor import ConnectionListener
 
@@ -72,23 +72,28 @@ class Connection:
             ComputeError: What ``errors`` makes of libvirt's error.
         """
         link = self._link
-        if link is None or not link.borrow():
+        if link is None:
             raise away(self._why)
+        conn = None
         try:
-            yield link.conn
+            conn = link.calls.borrow()
+            if conn is None:
+                raise away(self._why)
+            yield conn
         except libvirt.libvirtError as error:
             if is_connection_error(error):
-                self._suspect(link)
+                self._suspect(link, conn)
             raise from_libvirt(error, action) from error
         except OSError as error:
             raise from_os(error, action) from error
         finally:
-            link.give_back()
+            if conn is not None:
+                link.calls.give_back(conn)
 
-    def _suspect(self, link: Link) -> None:
+    def _suspect(self, link: Link, conn: libvirt.virConnect | None) -> None:
         """A call failed as calls on a lost connection do; the close callback may come later."""
         with suppress(libvirt.libvirtError):
-            if link.conn.isAlive():
+            if conn is not None and conn.isAlive():
                 return
         self._lose(link.lost, "the connection broke")
 
@@ -127,13 +132,12 @@ class Connection:
                 self._tell(False, self._why)
 
     def _connect(self) -> Link | None:
-        lost = threading.Event()
         try:
-            conn = libvirt.open(self._settings.uri)
+            conn = self._open()
         except libvirt.libvirtError as error:
             self._report_away(error)
             return None
-        link = Link(conn, lost)
+        link = Link(conn, SharedCalls(conn) if self._settings.is_test else PooledCalls(self._open))
         try:
             self._register(link)
         except libvirt.libvirtError as error:
@@ -142,13 +146,17 @@ class Connection:
             return None
         return link
 
-    def _register(self, link: Link) -> None:
-        conn, settings = link.conn, self._settings
+    def _open(self) -> libvirt.virConnect:
+        settings = self._settings
+        conn = libvirt.open(settings.uri)
         # The test driver lives in this process: nothing to keep alive.
         if not settings.is_test:
             conn.setKeepAlive(settings.keepalive_seconds, settings.keepalive_count)
-        conn.registerCloseCallback(self._on_close, link.lost)
-        link.callback = conn.domainEventRegisterAny(
+        return conn
+
+    def _register(self, link: Link) -> None:
+        link.conn.registerCloseCallback(self._on_close, link.lost)
+        link.callback = link.conn.domainEventRegisterAny(
             None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_event, None
         )
 
