@@ -115,11 +115,12 @@ class LibvirtHypervisor:
         if self._settings.is_test:
             return TEST
         if self._chosen is None:
-            self._chosen = accelerator.choose(
-                self._settings.virt_type,
-                _CPUINFO.read_text(encoding="utf-8", errors="replace"),
-                accelerator.kvm_capabilities(conn),
-            )
+            wanted = self._settings.virt_type
+            # The first question about KVM makes libvirtd start a QEMU: not asked where it decides
+            # nothing.
+            kvm = accelerator.kvm_capabilities(conn) if wanted is VirtType.AUTO else None
+            cpuinfo = _CPUINFO.read_text(encoding="utf-8", errors="replace")
+            self._chosen = accelerator.choose(wanted, cpuinfo, kvm)
         return str(self._chosen)
 
     def guests(self) -> tuple[Guest, ...]:
