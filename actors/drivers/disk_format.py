@@ -1,0 +1,147 @@
+"""What a file's own bytes say it is. Images come from outside: nothing they claim is believed.
+
+QEMU opens whatever a qcow2 header points to, with the rights of the process that asks. An image
+with a backing file or an external data file could so name any file of a host as its disk
+(CVE-2015-5163, CVE-2024-32498 in Glance and Nova): both are refused before a host sees them.
+"""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from actors.model.errors import Invalid
+from actors.model.image import DiskFormat
+
+_QCOW2_MAGIC: Final = b"QFI\xfb"
+#: What QEMU takes for a format of its own when it is left to guess.
+_MAGICS: Final = {
+    _QCOW2_MAGIC: "qcow2",
+    b"QED\0": "qed",
+    b"KDMV": "vmdk",
+    b"COWD": "vmdk",
+    b"# Disk DescriptorFile": "vmdk",
+    b"vhdxfile": "vhdx",
+    b"LUKS\xba\xbe": "luks",
+}
+#: magic, version, backing file offset and size, cluster bits, virtual size, encryption, L1 size and
+#: offset. All numbers are big-endian (QEMU: docs/interop/qcow2.txt).
+_HEADER: Final = struct.Struct(">4sIQIIQIIQ")
+#: Version 3 goes on with: incompatible, compatible, autoclear features, refcount order, its length.
+_HEADER_3: Final = struct.Struct(">QQQII")
+_HEADER_3_OFFSET: Final = 72
+_CORRUPT: Final = 1 << 1
+_EXTERNAL_DATA: Final = 1 << 2
+#: Dirty, corrupt, external data file, compression type, extended L2 entries.
+_KNOWN_FEATURES: Final = 0b11111
+_END_OF_EXTENSIONS: Final = 0
+_EXTERNAL_DATA_NAME: Final = 0x44415441
+#: The header and its extensions lie in the first cluster; none is larger.
+_MAX_CLUSTER: Final = 2 * 1024 * 1024
+
+
+def virtual_size(path: Path, disk_format: DiskFormat) -> int:
+    """How many bytes a guest sees of this file; 0 for a kernel or a ramdisk.
+
+    Raises:
+        Invalid: The file is not what ``disk_format`` says, or it is not safe to open.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise _invalid("The file is empty.")
+    with path.open("rb") as file:
+        match disk_format:
+            case DiskFormat.AKI | DiskFormat.ARI:
+                return 0
+            case DiskFormat.RAW:
+                _check_raw(file)
+                return size
+            case DiskFormat.QCOW2:
+                return _check_qcow2(file, size)
+
+
+def _check_raw(file: BinaryIO) -> None:
+    start = file.read(max(map(len, _MAGICS)))
+    for magic, name in _MAGICS.items():
+        if start.startswith(magic):
+            raise _invalid(f"The file is a {name} image, not a raw one.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    version: int
+    backing_offset: int
+    cluster_bits: int
+    virtual_size: int
+    encryption: int
+    l1_end: int
+    features: int
+    length: int
+
+
+def _check_qcow2(file: BinaryIO, size: int) -> int:
+    start = file.read(_MAX_CLUSTER)
+    header = _parse(start)
+    if header.backing_offset:
+        raise _invalid("The image has a backing file. Flatten it (qemu-img convert) first.")
+    if header.features & _EXTERNAL_DATA or _EXTERNAL_DATA_NAME in _extensions(start, header):
+        raise _invalid("The image keeps its data in another file. Flatten it first.")
+    if header.features & _CORRUPT:
+        raise _invalid("The image is marked as corrupt. Repair it (qemu-img check -r all) first.")
+    if header.features & ~_KNOWN_FEATURES:
+        raise _invalid(f"The image has unknown features ({header.features:#x}).")
+    if header.encryption:
+        raise _invalid("The image is encrypted. No key would be there to open it.")
+    if not header.virtual_size:
+        raise _invalid("The image is a disk of 0 bytes.")
+    if header.l1_end > size:
+        raise _invalid("The file is cut short: its tables lie behind its end.")
+    return header.virtual_size
+
+
+def _parse(start: bytes) -> _Header:
+    if not start.startswith(_QCOW2_MAGIC):
+        raise _invalid("The file is not a qcow2 image.")
+    if len(start) < _HEADER_3_OFFSET:
+        raise _invalid("The file is cut short within its header.")
+    (_, version, backing, _, cluster_bits, virtual, encryption, l1_size, l1_offset) = (
+        _HEADER.unpack_from(start)
+    )
+    if version not in (2, 3):
+        raise _invalid(f"qcow2 version {version} is not known.")
+    if not 9 <= cluster_bits <= 21:  # 512 bytes to 2 MiB, as QEMU has it
+        raise _invalid("The header makes no sense: cluster size.")
+    features, length = 0, _HEADER_3_OFFSET
+    if version == 3:
+        if len(start) < _HEADER_3_OFFSET + _HEADER_3.size:
+            raise _invalid("The file is cut short within its header.")
+        features, _, _, _, length = _HEADER_3.unpack_from(start, _HEADER_3_OFFSET)
+        if not _HEADER_3_OFFSET + _HEADER_3.size <= length <= 1 << cluster_bits:
+            raise _invalid("The header makes no sense: its length.")
+    return _Header(
+        version,
+        backing,
+        cluster_bits,
+        virtual,
+        encryption,
+        l1_offset + 8 * l1_size,
+        features,
+        length,
+    )
+
+
+def _extensions(start: bytes, header: _Header) -> set[int]:
+    """The types of the header's extensions; each is type, length, data padded to 8 bytes."""
+    found: set[int] = set()
+    at, end = header.length, min(len(start), 1 << header.cluster_bits)
+    while at + 8 <= end:
+        kind, length = struct.unpack_from(">II", start, at)
+        if kind == _END_OF_EXTENSIONS:
+            break
+        found.add(kind)
+        at += 8 + (length + 7) // 8 * 8
+    return found
+
+
+def _invalid(what: str) -> Invalid:
+    return Invalid(what, "IMAGE_FORMAT", metadata={"disk_format": what})
