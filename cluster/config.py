@@ -1,6 +1,7 @@
 """Settings of one node: ``/etc/novaray/novaray.toml``, overridden by ``NOVARAY_*``."""
 
 import os
+import socket
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -17,6 +18,12 @@ from actors.drivers.libvirt.settings import VirtType
 CONFIG_FILE = Path("/etc/novaray/novaray.toml")
 
 
+def user_config_dir() -> Path:
+    """Where this user's credentials, CA and Ray token lie."""
+    base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(base).expanduser() / "novaray"
+
+
 class Settings(BaseSettings):
     """What an operator can set. ``docs/settings.md`` lists them all.
 
@@ -29,6 +36,8 @@ class Settings(BaseSettings):
     state_dir: Path = Path("/var/lib/novaray")
     #: Process ids and sockets of what ``nova-manage`` starts.
     run_dir: Path = Path("/run/novaray")
+    #: Credentials, CA and Ray token, readable by their user alone.
+    config_dir: Path = Field(default_factory=user_config_dir)
 
     #: InstanceActors that share the instances. Fixed when the cluster is made.
     partitions: int = Field(default=1, ge=1, le=256)
@@ -93,6 +102,26 @@ class Settings(BaseSettings):
     def database(self) -> Path:
         """The cluster's record."""
         return self.state_dir / "novaray.sqlite"
+
+    @property
+    def ray_dir(self) -> Path:
+        """Sessions, sockets and logs of this node's Ray processes."""
+        return self.run_dir / "ray"
+
+    @property
+    def ray_token_file(self) -> Path:
+        """Who can read it has the cluster, and with it every host."""
+        return self.config_dir / "ray-token"
+
+    @property
+    def ray_address(self) -> str:
+        """Of the head that this node would be."""
+        return f"{self.node_address}:{self.ray_port}"
+
+    @property
+    def node_name(self) -> str:
+        """What this node is called in the cluster."""
+        return self.host_name or socket.gethostname()
 
     @property
     def images_dir(self) -> Path:

@@ -1,0 +1,53 @@
+"""What a HostActor is made of: its libvirt and its networks.
+
+Apart from ``cluster.spawn``, since a HostActor imports this in its own process, and must not have
+the whole cluster's code in its memory for it.
+"""
+
+from actors.drivers.libvirt.hypervisor import LibvirtHypervisor
+from actors.drivers.libvirt.settings import LibvirtSettings
+from actors.drivers.libvirt.testnode import write_test_node
+from actors.hostnet.bridge_network import BridgeNetwork
+from actors.hostnet.no_network import NoNetwork
+from actors.model.host import Inventory
+from actors.ports.hypervisor import HostNetwork
+from cluster.config import Settings
+
+
+def make_hypervisor(settings: Settings) -> LibvirtHypervisor:
+    """The host's libvirt; made in the HostActor's own process, where its files lie."""
+    uri = write_test_node(settings.state_dir) if settings.is_test else settings.libvirt_uri
+    return LibvirtHypervisor(
+        LibvirtSettings(
+            uri=uri,
+            state_dir=settings.state_dir,
+            virt_type=settings.virt_type,
+            cpu_ratio=settings.cpu_ratio,
+            memory_ratio=settings.memory_ratio,
+            disk_ratio=settings.disk_ratio,
+            reserved_memory_mb=settings.reserved_memory_mb,
+            inventory=_inventory(settings),
+        )
+    )
+
+
+def make_network(settings: Settings) -> HostNetwork:
+    """The host's side of the networks: none where no guest has packets."""
+    if settings.is_test:
+        return NoNetwork()
+    return BridgeNetwork(settings.state_dir / "network", settings.network_uplink or None)
+
+
+def _inventory(settings: Settings) -> Inventory | None:
+    """What the operator says the host has, where all of it is said."""
+    if settings.vcpus is None or settings.memory_mb is None or settings.disk_gb is None:
+        return None
+    return Inventory(
+        vcpus=settings.vcpus,
+        memory_mb=settings.memory_mb,
+        disk_gb=settings.disk_gb,
+        reserved_memory_mb=settings.reserved_memory_mb,
+        cpu_ratio=settings.cpu_ratio,
+        memory_ratio=settings.memory_ratio,
+        disk_ratio=settings.disk_ratio,
+    )
