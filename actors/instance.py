@@ -27,7 +27,7 @@ from actors.ports.host import HostStep, PowerReport
 from actors.ports.store import Batch, Eviction, Store
 from actors.sagas.cell import Cell, not_found
 from actors.sagas.engine import Engine
-from actors.sagas.saga import Cluster
+from actors.sagas.saga import EVICT_AFTER_SECONDS, Cluster
 from actors.store.tables import (
     instance_event,
     operation_event,
@@ -54,13 +54,14 @@ class InstanceActor:
         cluster: Cluster,
         clock: Clock,
         gate: Gate,
+        evict_after_seconds: float = EVICT_AFTER_SECONDS,
     ) -> None:
         self._partition = partition
         self._partitions = partitions
         self._name = f"instances/{partition}"
         self._store = store
         self._clock = clock
-        self._engine = Engine(cluster, clock, gate)
+        self._engine = Engine(cluster, clock, gate, evict_after_seconds=evict_after_seconds)
         self._epoch = 0
         self._roster = Roster()
         self._cells: dict[InstanceId, Cell] = {}

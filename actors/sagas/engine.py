@@ -83,11 +83,13 @@ class Engine:
         clock: Clock,
         gate: Gate,
         sagas: Mapping[Action, Saga] = SAGAS,
+        evict_after_seconds: float = EVICT_AFTER_SECONDS,
     ) -> None:
         self._cluster = cluster
         self._clock = clock
         self._gate = gate
         self._sagas = sagas
+        self.evict_after_seconds = evict_after_seconds
 
     def begin(self, operation: OperationRecord) -> OperationRecord:
         """The operation with its first move's intent: what is written when it is accepted."""
@@ -265,7 +267,7 @@ class _Attempt:
         return (
             self._saga.only_forward
             and isinstance(error, Unavailable)
-            and waited >= EVICT_AFTER_SECONDS
+            and waited >= self._engine.evict_after_seconds
         )
 
     async def _timed(self, call: Awaitable[Answer], deadline_seconds: float) -> Answer:

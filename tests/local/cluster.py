@@ -142,6 +142,7 @@ class LocalCluster:
     actors: dict[str, Any] = field(default_factory=dict)
     hypervisors: dict[str, "Kept"] = field(default_factory=dict)
     flavor: Flavor = MICRO
+    grace_seconds: float = 0.5
 
     def __post_init__(self) -> None:
         self.clock = SystemClock()
@@ -215,7 +216,7 @@ class LocalCluster:
                 user=USER,
                 request_id=RequestId(request_id or f"{action.value}-{instance}"),
                 action=action,
-                grace_seconds=0.5,
+                grace_seconds=self.grace_seconds,
             )
         )
 
@@ -271,7 +272,7 @@ class LocalCluster:
             return ImageActor(self.store, self.clock, str(self.folder / "images"))
         if name == "instances":
             cluster = Cluster(self.scheduler, self.network, LocalHosts(self._host))
-            return InstanceActor(0, 1, self.store, cluster, self.clock, self.gate)
+            return InstanceActor(0, 1, self.store, cluster, self.clock, self.gate, 1.0)
         return self._make_host(name)
 
     def _make_host(self, name: str) -> Any:
@@ -322,6 +323,8 @@ class Kept:
 
     def __init__(self, hypervisor: LibvirtHypervisor) -> None:
         self._hypervisor = hypervisor
+        #: Why libvirtd is away; empty while it is there.
+        self.away = ""
         self._power: Callable[..., None] | None = None
         self._link: Callable[..., None] | None = None
 
@@ -341,7 +344,19 @@ class Kept:
         if self._link is not None:
             self._link(*news)
 
+    def leave(self, why: str) -> None:
+        """What it is like when libvirtd stops."""
+        self.away = why
+        self._on_link(False, why)
+
+    def come_back(self) -> None:
+        """What it is like when libvirtd is started again."""
+        self.away = ""
+        self._on_link(True, "")
+
     def __getattr__(self, name: str) -> Any:
+        if self.away:
+            raise Unavailable(f"libvirt: {self.away}", "LIBVIRT_UNAVAILABLE")
         return getattr(self._hypervisor, name)
 
 

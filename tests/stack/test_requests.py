@@ -1,0 +1,100 @@
+"""Requests that come twice, at once, or in each other's way."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from actors.model.errors import AlreadyExists, ComputeError, Conflict, NotFound
+from actors.model.instance import VmState
+from actors.model.operation import Action, OperationState
+from actors.model.query import InstanceQuery
+from tests.local.cluster import PROJECT, LocalCluster, local_cluster
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[LocalCluster]:
+    async with local_cluster(tmp_path) as made:
+        yield made
+
+
+async def test_the_same_create_makes_one_instance(cluster: LocalCluster) -> None:
+    first, *others = await asyncio.gather(*(cluster.boot("vm", "r1") for _ in range(5)))
+    assert {one.operation.id for one in others} == {first.operation.id}
+    await cluster.ended(first.operation)
+    later = await cluster.boot("vm", "r1")
+    assert later.operation.state is OperationState.SUCCEEDED
+    await cluster.crash("instances")
+    assert (await cluster.boot("vm", "r1")).operation.id == first.operation.id
+    assert len(cluster.domains()) == 1
+
+
+async def test_a_request_id_serves_one_request(cluster: LocalCluster) -> None:
+    made = await cluster.boot("vm", "r1")
+    await cluster.ended(made.operation)
+    with pytest.raises(AlreadyExists):
+        await cluster.boot("another name", "r1")
+    with pytest.raises(AlreadyExists):
+        await cluster.act(made.instance.id, Action.STOP, "r1")
+    assert (await cluster.instances.get(made.instance.id)).vm_state is VmState.ACTIVE
+
+
+async def test_the_same_action_is_done_once(cluster: LocalCluster) -> None:
+    made = await cluster.boot()
+    await cluster.ended(made.operation)
+    stop = await cluster.act(made.instance.id, Action.STOP, "s1")
+    again = await cluster.act(made.instance.id, Action.STOP, "s1")
+    assert again.operation.id == stop.operation.id
+    await cluster.ended(stop.operation)
+    start = await cluster.act(made.instance.id, Action.START, "s2")
+    await cluster.ended(start.operation)
+    late = await cluster.act(made.instance.id, Action.STOP, "s1")
+    assert late.operation.id == stop.operation.id
+    assert (await cluster.instances.get(made.instance.id)).vm_state is VmState.ACTIVE
+
+
+async def test_fifty_at_once_are_served_in_order_or_refused(cluster: LocalCluster) -> None:
+    made = await cluster.boot()
+    await cluster.ended(made.operation)
+    answers = await asyncio.gather(
+        *(
+            cluster.act(made.instance.id, Action.STOP if n % 2 else Action.START, f"n{n}")
+            for n in range(50)
+        ),
+        return_exceptions=True,
+    )
+    refused = [answer for answer in answers if isinstance(answer, ComputeError)]
+    taken = [answer for answer in answers if not isinstance(answer, BaseException)]
+    assert all(isinstance(answer, Conflict) for answer in refused)
+    assert len(taken) + len(refused) == 50
+    ends = [await cluster.ended(answer.operation) for answer in taken]
+    assert {end.state for end in ends} == {OperationState.SUCCEEDED}
+    deleted = await cluster.act(made.instance.id, Action.DELETE)
+    assert (await cluster.ended(deleted.operation)).state is OperationState.SUCCEEDED
+    with pytest.raises(NotFound):
+        await cluster.instances.get(made.instance.id)
+
+
+async def test_a_second_delete_is_the_first(cluster: LocalCluster) -> None:
+    made = await cluster.boot()
+    await cluster.ended(made.operation)
+    cluster.gate.hold("delete.ensure_absent.before")
+    first = await cluster.act(made.instance.id, Action.DELETE, "d1")
+    second = await cluster.act(made.instance.id, Action.DELETE, "d2")
+    assert second.operation.id == first.operation.id
+    cluster.gate.release("delete.ensure_absent.before")
+    await cluster.ended(first.operation)
+
+
+async def test_an_instance_costs_the_same_with_many_others(cluster: LocalCluster) -> None:
+    """What each boot writes and asks for does not grow with what is there."""
+    costs: set[tuple[int, int]] = set()
+    for number in range(12):
+        before = len(cluster.gate.reached)
+        made = await cluster.boot(f"vm{number}")
+        done = await cluster.ended(made.operation)
+        costs.add((len(cluster.gate.reached) - before, done.generation))
+    assert len(costs) == 1
+    bodies, more = await cluster.instances.call("list", InstanceQuery(project=PROJECT, limit=10))
+    assert (len(bodies), more) == (10, True)
