@@ -52,7 +52,7 @@ class Fresh(Generic[Value]):
         self._load = load
         self._max_age = max_age
         self._now = now
-        self._flight = Flight[tuple[float, Value]]()
+        self._flight = Flight[Value]()
         self._held: tuple[float, Value] | None = None
 
     async def get(self, max_age: float | None = None) -> Value:
@@ -60,12 +60,14 @@ class Fresh(Generic[Value]):
         limit = self._max_age if max_age is None else max_age
         if self._held is not None and self._now() - self._held[0] <= limit:
             return self._held[1]
-        self._held = await self._flight.run(self._loaded)
-        return self._held[1]
+        return await self._flight.run(self._loaded)
 
-    async def _loaded(self) -> tuple[float, Value]:
+    async def _loaded(self) -> Value:
         began = self._now()
-        return began, await self._load()
+        value = await self._load()
+        # Kept before the flight ends: who comes after it finds the value.
+        self._held = (began, value)
+        return value
 
 
 class Remembered(Generic[Key, Value]):
@@ -97,20 +99,17 @@ class Remembered(Generic[Key, Value]):
         held = self.peek(key)
         if held is not None:
             return held
-        flight = self._flights.setdefault(key, Flight())
+        return await self._flights.setdefault(key, Flight()).run(lambda: self._loaded(key))
+
+    async def _loaded(self, key: Key) -> Value | None:
         began = self._now()
         try:
-            value = await flight.run(lambda: self._load(key))
+            value = await self._load(key)
         finally:
-            self._flights.pop(key, None)
-        if value is None:
-            self._held.pop(key, None)
-        else:
-            self._keep(key, began, value)
-        return value
-
-    def _keep(self, key: Key, began: float, value: Value) -> None:
-        self._held[key] = (began, value)
-        self._held.move_to_end(key)
-        while len(self._held) > self._capacity:
+            del self._flights[key]
+        self._held.pop(key, None)
+        if value is not None:
+            self._held[key] = (began, value)
+        if len(self._held) > self._capacity:
             self._held.popitem(last=False)
+        return value

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
-from actors.model.errors import ComputeError, Exhausted, Expired
+from actors.model.errors import ComputeError, Exhausted, Expired, Unavailable
 from actors.model.ids import OperationId, ProjectId
 from actors.model.query import Event, EventBatch, EventKind
 from actors.ports.compute import Instances
@@ -63,6 +63,7 @@ class Feed:
         #: Everything up to here has been handed out; None while the loop does not run.
         self._position: int | None = None
         self._task: asyncio.Task[None] | None = None
+        self._closed: Unavailable | None = None
 
     @property
     def running(self) -> bool:
@@ -107,7 +108,7 @@ class Feed:
         """
         if self.watchers >= MAX_WATCHERS:
             raise Exhausted(
-                f"{MAX_WATCHERS} watchers are served here already. Try again later.",
+                f"This gateway has {MAX_WATCHERS} watchers already. Try again later.",
                 "TOO_MANY_WATCHERS",
             )
         present = await self._join()
@@ -126,7 +127,12 @@ class Feed:
             _discard(self._watchers, project, subscription)
 
     async def close(self) -> None:
-        """Stop reading, whoever listens."""
+        """Stop reading. Who listens is told, and may go on at another gateway."""
+        self._closed = Unavailable(
+            "This gateway is going away. Try again, with the last resume token where there is one.",
+            "GATEWAY_STOPPING",
+        )
+        self._drop(self._closed)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -137,14 +143,17 @@ class Feed:
         Read apart from the loop, so that one late watcher holds up nobody.
         """
         batch = await self._instances.events_after(position, self._batch, 0.0)
-        reached = not batch.events or batch.next_sequence >= (self._position or 0)
-        return batch, reached
+        # An empty batch proves nothing: the loop may have handed out more while this answer was on
+        # its way.
+        return batch, self._position is None or batch.next_sequence >= self._position
 
     async def _join(self) -> int:
         """Have the loop run, and say how far it is.
 
         Who calls must begin to listen without an ``await`` in between.
         """
+        if self._closed is not None:
+            raise self._closed
         self._joining += 1
         try:
             while self._position is None:
@@ -212,7 +221,7 @@ class Feed:
                 subscription.fail(error)
         for waiters in self._waiters.values():
             for waiter in waiters:
-                waiter.wake()
+                waiter.wake(self._closed)
 
 
 def _discard(listeners: defaultdict[Key, set[Listener]], key: Key, one: Listener) -> None:

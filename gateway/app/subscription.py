@@ -147,6 +147,7 @@ class Waiter:
     def __init__(self) -> None:
         self._news = asyncio.Event()
         self._latest: Change | None = None
+        self._failure: ComputeError | None = None
 
     def offer(self, change: Change) -> None:
         """An event of the operation."""
@@ -154,19 +155,26 @@ class Waiter:
             self._latest = change
             self._news.set()
 
-    def wake(self) -> None:
-        """Events may have been missed: the operation has to be read again."""
+    def wake(self, failure: ComputeError | None = None) -> None:
+        """Events may have been missed, or (failure) no more will come."""
         self._latest = None
+        self._failure = failure
         self._news.set()
 
     async def ended(self, seconds: float) -> OperationRecord | None:
-        """The operation at its end; None when that is not known after so many seconds."""
+        """The operation at its end; None when that is not known after so many seconds.
+
+        Raises:
+            ComputeError: It cannot be waited for any longer.
+        """
         try:
             async with asyncio.timeout(seconds):
                 await self._news.wait()
         except TimeoutError:
             return None
         self._news.clear()
+        if self._failure is not None:
+            raise self._failure
         if self._latest is None:
             return None
         record = self._latest.record

@@ -131,8 +131,9 @@ class Server:
         if self._server is None:
             return
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace)
+        # First those who would stay as long as they may: watchers, and those who wait.
         await self.application.close()
+        await self._server.stop(grace)
         self._server = None
 
     async def wait(self) -> None:

@@ -1,11 +1,13 @@
 """Instances, as a client of the project sees them."""
 
+import asyncio
 import uuid
 
 import grpc
 import pytest
 from google.longrunning.operations_pb2 import GetOperationRequest
 
+from actors.model.ids import FlavorId
 from protos.novaray.v1 import instances_pb2 as pb
 from tests.gateway.cloud import ADMIN, KERNEL, RAMDISK, READER, UEC, Cloud, create, refused
 
@@ -94,6 +96,21 @@ async def test_the_same_request_id_stops_once(cloud: Cloud) -> None:
         grpc.StatusCode.ALREADY_EXISTS,
         "REQUEST_ID_TAKEN",
     )
+
+
+async def test_a_burst_of_creates_reads_the_catalog_once(cloud: Cloud) -> None:
+    await asyncio.gather(
+        *(cloud.member.instances.CreateInstance(create(str(number))) for number in range(30))
+    )
+    assert (cloud.compute.calls["flavors"], cloud.compute.calls["images"]) == (1, 1)
+
+
+async def test_a_flavor_that_was_just_made_is_found(cloud: Cloud) -> None:
+    await cloud.member.instances.CreateInstance(create())
+    new = cloud.compute.catalog.all_flavors[0].evolve(id=FlavorId("new"))
+    cloud.compute.catalog.all_flavors.append(new)
+    await asyncio.sleep(0.06)
+    await cloud.member.instances.CreateInstance(create(flavor="flavors/new"))
 
 
 async def test_pages_follow_each_other_without_a_gap(cloud: Cloud) -> None:

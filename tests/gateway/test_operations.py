@@ -20,7 +20,7 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from actors.model.ids import OperationId
 from actors.model.instance import Fault
 from protos.novaray.v1 import instances_pb2 as pb
-from tests.gateway.cloud import ADMIN, NOW, Client, Cloud, create
+from tests.gateway.cloud import ADMIN, NOW, Client, Cloud, create, refused
 
 META = pb.InstanceOperationMetadata
 FAULT = Fault(
@@ -104,6 +104,16 @@ async def test_a_client_that_goes_away_leaves_nothing(cloud: Cloud) -> None:
     await until(cloud, 1)
     wait.cancel()
     await until(cloud, 0)
+
+
+async def test_a_gateway_that_stops_lets_those_go_who_wait(cloud: Cloud) -> None:
+    operation = await begun(cloud)
+    wait = waiting(cloud.member, operation)
+    await until(cloud, 1)
+    stopping = asyncio.create_task(cloud.server.stop(5))
+    await refused(wait, grpc.StatusCode.UNAVAILABLE, "GATEWAY_STOPPING")
+    async with asyncio.timeout(2):
+        await stopping
 
 
 async def test_nothing_is_asked_while_nobody_listens(cloud: Cloud) -> None:

@@ -10,6 +10,7 @@ import pytest
 from actors.model.commands import CreateInstance
 from actors.model.errors import Unavailable
 from actors.model.ids import InstanceId, ProjectId, RequestId, UserId
+from actors.model.query import EventBatch
 from gateway.app.application import Application
 from gateway.app.boot_source import boot_source
 from gateway.app.feed import Feed
@@ -221,11 +222,55 @@ async def test_a_token_from_a_record_that_was_lost(cloud: Cloud) -> None:
     await cloud.member.instances.CreateInstance(create())
     _, token = await changes(stream, 4)
     stream.cancel()
-    await asyncio.sleep(0.05)
+    await until(lambda: not cloud.server.application.feed.listeners)
     cloud.compute.instances.events.clear()
-    await cloud.server.application.feed.close()
+    # The question under way ends with the next event.
+    await cloud.compute.instances.create(_command(cloud, 0))
+    del cloud.compute.instances.events[1:]
+    await until(lambda: not cloud.server.application.feed.running)
     await refused(
         watch(cloud.member, token).read(), grpc.StatusCode.OUT_OF_RANGE, "RESUME_TOKEN_EXPIRED"
+    )
+
+
+async def test_what_the_feed_hands_out_during_the_last_read_of_old_events(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = watch(cloud.member)
+    start = await greeting(running)
+    instances, read = cloud.compute.instances, cloud.compute.instances.events_after
+
+    async def stale(sequence: int, limit: int, wait_seconds: float) -> EventBatch:
+        batch = await read(sequence, limit, wait_seconds)
+        if sequence >= 0 and not wait_seconds and not batch.events and not instances.events:
+            await instances.create(_command(cloud, 0))
+            await changes(running, 4)
+        return batch
+
+    monkeypatch.setattr(instances, "events_after", stale)
+    resumed = watch(cloud.member, start)
+    await greeting(resumed)
+    assert (await changes(resumed, 4))[0][0] == "vm-0 BUILD"
+
+
+async def test_a_gateway_that_stops_says_so_and_where_to_go_on(cloud: Cloud) -> None:
+    stream = watch(cloud.member)
+    await greeting(stream)
+    await cloud.member.instances.CreateInstance(create())
+    _, token = await changes(stream, 4)
+    stopping = asyncio.create_task(cloud.server.stop(5))
+    problem = await refused(stream.read(), grpc.StatusCode.UNAVAILABLE, "GATEWAY_STOPPING")
+    assert problem.info.metadata["resume_token"] == token
+    async with asyncio.timeout(2):
+        await stopping
+
+
+async def test_only_so_many_watch(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.app.feed.MAX_WATCHERS", 1)
+    first = watch(cloud.member)
+    await greeting(first)
+    await refused(
+        watch(cloud.member).read(), grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_WATCHERS"
     )
 
 
