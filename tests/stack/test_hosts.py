@@ -156,11 +156,13 @@ async def test_a_host_keeps_its_instances_under_another_name(cluster: LocalClust
     assert (usage.instances, usage.claimed.memory_mb) == (1, cluster.flavor.memory_mb)
 
 
-async def test_a_guest_that_ignores_the_button_is_forced_off(cluster: LocalCluster) -> None:
+async def test_a_guest_that_ignores_the_button_is_forced_off(
+    cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     instance = await running(cluster)
     hypervisor = cluster.hypervisors["host1"]
     pressed: list[str] = []
-    hypervisor.shut_down = pressed.append  # type: ignore[method-assign]
+    monkeypatch.setattr(hypervisor, "shut_down", pressed.append, raising=False)
     stopped = await cluster.act(instance, Action.STOP)
     done = await cluster.ended(stopped.operation)
     assert done.state is OperationState.SUCCEEDED
@@ -169,12 +171,12 @@ async def test_a_guest_that_ignores_the_button_is_forced_off(cluster: LocalClust
 
 
 async def test_a_delete_does_not_wait_for_a_guest_that_is_slow_to_stop(
-    cluster: LocalCluster,
+    cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance = await running(cluster)
     cluster.grace_seconds = 3600
     hypervisor = cluster.hypervisors["host1"]
-    hypervisor.shut_down = lambda _: None  # type: ignore[method-assign]
+    monkeypatch.setattr(hypervisor, "shut_down", lambda _: None, raising=False)
     stopped = await cluster.act(instance, Action.STOP)
     await cluster.gate.arrival("stop.ensure_stopped.before")
     deleted = await cluster.act(instance, Action.DELETE)
