@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON := .venv/bin/python
 LOGS := build/tests
 
-UNIT := tests/unit tests/model tests/sagas tests/gateway
+UNIT := tests/unit tests/model tests/sagas tests/gateway tests/contract
 # More arguments for pytest: make test-unit ARGS="-k boot -x"
 ARGS ?=
 
@@ -108,7 +108,7 @@ test:  ## All of it, in order: set-up, lint, then every suite
 
 .PHONY: test-unit
 test-unit: $(PYTHON)  ## Tests without processes: units, models, sagas, gateway
-	$(call pytest,$(UNIT),-n auto)
+	$(call pytest,$(UNIT),-n auto -m "not live")
 
 .PHONY: test-stack
 test-stack: $(PYTHON)  ## The whole stack over libvirt's own test driver
@@ -120,7 +120,7 @@ test-ray: $(PYTHON)  ## A real local Ray: actors that die and come back
 
 .PHONY: test-live
 test-live: $(PYTHON) guest-image  ## Real libvirtd and QEMU in test hosts (root)
-	$(call pytest,tests/live,)
+	$(call pytest,tests/live tests/contract,-m live)
 
 .PHONY: bench
 bench: $(PYTHON)  ## Measure, and print what was measured
