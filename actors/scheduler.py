@@ -24,6 +24,9 @@ from actors.store.tables import put_claim, put_host
 
 WRITER: Final = "scheduler"
 
+#: Calls that share one batch. A handle puts up to 128 claims in each, the store takes 10,000 rows.
+_GROUP_LIMIT: Final = 32
+
 _log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
@@ -119,7 +122,7 @@ class SchedulerActor:
         while self._jobs:
             loaded = await reply_to(self._owner.state())
             # Only now: what came while the store was read belongs to this group.
-            group, self._jobs = self._jobs, []
+            group, self._jobs = self._jobs[:_GROUP_LIMIT], self._jobs[_GROUP_LIMIT:]
             written = await reply_to(self._write(loaded, group))
             if isinstance(written, Err):
                 _log.warning("scheduler: %d calls failed: %s", len(group), written.error)

@@ -50,7 +50,7 @@ async def test_an_old_epoch_is_fenced() -> None:
 async def test_a_generation_must_follow_and_nothing_of_the_batch_stays(generation: int) -> None:
     store = await store_with(TINY)
     before = dict(store.rows[Table.FLAVORS])
-    again = put_flavor(TINY.model_copy(update={"generation": generation}))
+    again = put_flavor(TINY.model_copy(update={"generation": generation, "vcpus": 9}))
     with pytest.raises(Stale):
         await store.commit(batch(put_flavor(SMALL), again))
     assert store.rows[Table.FLAVORS] == before
@@ -64,6 +64,12 @@ async def test_a_unique_value_is_given_once() -> None:
         await store.commit(batch(twin))
     await store.commit(Batch("w", 1, removes=(Remove(Table.FLAVORS, TINY.id),)))
     await store.commit(batch(twin))
+
+
+async def test_a_batch_that_was_written_before_is_answered_as_written() -> None:
+    store = await store_with(TINY)
+    await store.commit(batch(put_flavor(TINY)))
+    assert len(store.commits) == 1
 
 
 async def test_a_failure_before_or_after_writing() -> None:
