@@ -5,16 +5,16 @@ batch is being written is decided together and shares the next one. One writer: 
 race. Never talks to a host; what hosts report comes to it.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 import ray
 
+from actors.handles.remote import Group
 from actors.model.errors import ComputeError
 from actors.model.host import Claim, HostRecord, HostReport, HostUsage
-from actors.model.reply import Err, Ok, Reply, reply_to, unwrap
+from actors.model.reply import Err, Ok, Reply
 from actors.placement.ledger import ClaimLedger, Heard
 from actors.ports.clock import Clock
 from actors.ports.scheduler import ClaimRequest, Release
@@ -24,32 +24,14 @@ from actors.store.tables import put_claim, put_host
 
 WRITER: Final = "scheduler"
 
-#: Calls that share one batch. A handle puts up to 128 claims in each, the store takes 10,000 rows.
-_GROUP_LIMIT: Final = 32
-
 _log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-class _Job(Generic[Answer]):
-    """One call's part of a group."""
-
-    def __init__(self, decide: Callable[[ClaimLedger], Answer]) -> None:
-        self._decide = decide
-        self._reply: Reply[Answer] | None = None
-        self.answer: asyncio.Future[Reply[Answer]] = asyncio.get_running_loop().create_future()
-
-    def decide(self, ledger: ClaimLedger) -> None:
-        """Act on memory, and keep the reply until that is durable."""
-        self._reply = _reply(self._decide, ledger)
-
-    def settle(self, written: Reply[None]) -> None:
-        """Answer the caller, unless it has gone."""
-        reply = written if isinstance(written, Err) else self._reply
-        if reply is not None and not self.answer.done():
-            self.answer.set_result(reply)
+#: One call's part of a group.
+Decision = Callable[[ClaimLedger], Any]
 
 
 class SchedulerActor:
@@ -60,8 +42,7 @@ class SchedulerActor:
         self._clock = clock
         self._down_after = down_after_seconds
         self._heard = Heard()
-        self._jobs: list[_Job[Any]] = []
-        self._writing: asyncio.Task[None] | None = None
+        self._decisions: Group[Decision, Any] = Group(self._write)
         self._owner = Owner(WRITER, store, clock, self._load)
 
     def __repr__(self) -> str:
@@ -112,31 +93,17 @@ class SchedulerActor:
 
     async def _decide(self, decide: Callable[[ClaimLedger], Answer]) -> Answer:
         """Decide with the next group; answer once its batch is durable."""
-        job = _Job(decide)
-        self._jobs.append(job)
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write_groups(), name="scheduler: write")
-        return unwrap(await job.answer)
+        answer: Answer = await self._decisions.call(decide)
+        return answer
 
-    async def _write_groups(self) -> None:
-        while self._jobs:
-            loaded = await reply_to(self._owner.state())
-            # Only now: what came while the store was read belongs to this group.
-            group, self._jobs = self._jobs[:_GROUP_LIMIT], self._jobs[_GROUP_LIMIT:]
-            written = await reply_to(self._write(loaded, group))
-            if isinstance(written, Err):
-                _log.warning("scheduler: %d calls failed: %s", len(group), written.error)
-            for job in group:
-                job.settle(written)
-
-    async def _write(self, loaded: Reply[ClaimLedger], group: list[_Job[Any]]) -> None:
-        ledger = unwrap(loaded)
+    async def _write(self, decisions: Sequence[Decision]) -> tuple[Reply[Any], ...]:
+        ledger = await self._owner.state()
         try:
             ledger.expire(self._clock.now(), self._clock.monotonic())
-            for job in group:
-                job.decide(ledger)
+            replies = tuple(_reply(decide, ledger) for decide in decisions)
         except Exception:
-            # A bug of ours has left memory half changed.
+            _log.exception("scheduler: a decision met a bug")
+            # It has left memory half changed.
             self._owner.load_again()
             raise
         changes = ledger.take_changes()
@@ -144,6 +111,7 @@ class SchedulerActor:
             (*map(put_host, changes.hosts), *map(put_claim, changes.claims)),
             tuple(Remove(Table.CLAIMS, instance) for instance in changes.released),
         )
+        return replies
 
     async def _load(self) -> ClaimLedger:
         hosts = await self._store.load(Table.HOSTS)

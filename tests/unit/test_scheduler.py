@@ -102,9 +102,9 @@ async def test_calls_that_gather_while_a_batch_is_written_share_the_next() -> No
 async def test_more_calls_than_a_group_takes_are_all_answered() -> None:
     b = await bench("h1")
     small = needs(0, 1, 0)
-    calls = (b.claim(request(f"i{n}", resources=small)) for n in range(100))
-    assert len(await asyncio.gather(*calls)) == 100
-    assert await b.used() == {"h1": 100}
+    calls = (b.claim(request(f"i{n}", resources=small)) for n in range(300))
+    assert len(await asyncio.gather(*calls)) == 300
+    assert await b.used() == {"h1": 300}
 
 
 async def test_a_caller_that_gives_up_does_not_hold_up_the_others() -> None:
