@@ -103,6 +103,8 @@ class HostActor:
         self._facts: HypervisorFacts | None = None
         self._trouble = "libvirt: not connected yet"
         self._epoch = 0
+        #: Guests that came up since this process started: the scheduler forgives failed boots.
+        self._boots = 0
         self._known: dict[InstanceId, PowerState] = {}
         self._seen: dict[InstanceId, PowerState] = {}
         self._loop = asyncio.get_running_loop()
@@ -139,6 +141,8 @@ class HostActor:
             for step in job.steps:
                 result = await self._work.step(step, job, lane)
                 results.append(result)
+                if result.step is HostStep.ENSURE_RUNNING and result.error is None:
+                    self._boots += 1
                 power = result.power_state or power
                 if result.error is not None:
                     break
@@ -234,6 +238,7 @@ class HostActor:
                 hypervisor_version=facts.version,
                 virt_type=facts.virt_type,
                 trouble=self._trouble,
+                boots=self._boots,
             )
         )
         await _until(self._beat, self._settings.heartbeat_seconds)

@@ -5,27 +5,22 @@ host: what a port needs there is ``hostnet``'s business.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 import ray
 
-from actors.model.errors import ComputeError, Fenced, Unavailable
+from actors.model.errors import ComputeError
 from actors.model.network import Network, Nic, Port
 from actors.model.port_ledger import PortLedger, Released
 from actors.model.reply import Err, Ok, Reply, unwrap
 from actors.ports.clock import Clock
 from actors.ports.network import PortRelease, PortRequest
-from actors.ports.store import Batch, Remove, Store, Table
+from actors.ports.store import Remove, Store, Table
+from actors.store.owner import Owner
 from actors.store.tables import put_network, put_port
 
 WRITER: Final = "network"
-
-_FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 2.0
-
-_log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -36,17 +31,14 @@ class NetworkActor:
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
-        self._clock = clock
-        self._epoch = 0
-        self._fenced = False
         #: Outlives each ledger: what was released stays released when memory is loaded again.
         self._released: Released = {}
         #: One batch at a time: no decision builds on one that may yet fail to become durable.
         self._turn = asyncio.Lock()
-        self._loading = asyncio.create_task(self._load(), name="network: load")
+        self._owner = Owner(WRITER, store, clock, self._load)
 
     def __repr__(self) -> str:
-        return f"Network(epoch {self._epoch}{', replaced' if self._fenced else ''})"
+        return f"Network({self._owner!r})"
 
     @ray.method
     async def allocate_many(
@@ -72,7 +64,7 @@ class NetworkActor:
     async def networks(self) -> tuple[Network, ...]:
         """All networks, by label."""
         async with self._turn:  # what is not durable yet is not shown
-            return (await self._ledger()).networks
+            return (await self._owner.state()).networks
 
     @ray.method
     async def ensure_network(self, network: Network) -> Network:
@@ -91,7 +83,7 @@ class NetworkActor:
         """Decide each in memory, in order, then write all that changed at once."""
         async with self._turn:
             try:
-                ledger = await self._ledger()
+                ledger = await self._owner.state()
                 replies = tuple(_reply(decide, ledger, item) for item in items)
                 await self._commit(ledger)
             except ComputeError as error:
@@ -100,49 +92,19 @@ class NetworkActor:
 
     async def _commit(self, ledger: PortLedger) -> None:
         changes = ledger.take_changes()
-        if not changes:
-            return
-        puts = (*map(put_network, changes.networks), *map(put_port, changes.ports))
-        removes = tuple(Remove(Table.PORTS, port) for port in changes.removed)
-        try:
-            await self._store.commit(Batch(WRITER, self._epoch, puts, removes))
-        except Fenced as error:
-            self._fenced = True
-            raise _replaced() from error
-        except BaseException as error:
-            # Memory is ahead of the store, or level with it if only the answer was lost. The new
-            # epoch fences the batch, should it still be on its way; then what is stored holds.
-            _log.warning("network: commit failed, loading again: %r", error)
-            self._loading = asyncio.create_task(self._load(), name="network: load")
-            if isinstance(error, ComputeError):
-                raise _undone(error) from error
-            raise
-
-    async def _ledger(self) -> PortLedger:
-        if self._fenced:
-            raise _replaced()
-        if self._loading.done() and (self._loading.cancelled() or self._loading.exception()):
-            self._loading = asyncio.create_task(self._load(), name="network: load")
-        # Shielded: a caller that gives up must not stop the load that others wait for.
-        return await asyncio.shield(self._loading)
+        await self._owner.commit(
+            (*map(put_network, changes.networks), *map(put_port, changes.ports)),
+            tuple(Remove(Table.PORTS, port) for port in changes.removed),
+        )
 
     async def _load(self) -> PortLedger:
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                self._epoch = await self._store.begin_epoch(WRITER)
-                networks = await self._store.load(Table.NETWORKS)
-                ports = await self._store.load(Table.PORTS)
-            except Unavailable as error:
-                _log.info("network: the store is away, trying again: %s", error)
-                await self._clock.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            else:
-                return PortLedger(
-                    map(Network.model_validate_json, networks),
-                    map(Port.model_validate_json, ports),
-                    self._released,
-                )
+        networks = await self._store.load(Table.NETWORKS)
+        ports = await self._store.load(Table.PORTS)
+        return PortLedger(
+            map(Network.model_validate_json, networks),
+            map(Port.model_validate_json, ports),
+            self._released,
+        )
 
 
 def _reply(
@@ -152,16 +114,3 @@ def _reply(
         return Ok(decide(ledger, item))
     except ComputeError as error:
         return Err(error)
-
-
-# Callers see neither Fenced nor Stale: they would take themselves for the one that is behind.
-
-
-def _undone(error: ComputeError) -> Unavailable:
-    return Unavailable(
-        "The network service could not record the change. Try again.", detail=repr(error)
-    )
-
-
-def _replaced() -> Unavailable:
-    return Unavailable("The network service is being replaced. Try again.", detail="epoch is old")

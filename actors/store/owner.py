@@ -49,7 +49,7 @@ class Owner(Generic[State]):
         """What memory holds, once it is loaded.
 
         Raises:
-            Fenced: This process has been replaced.
+            Unavailable: This process has been replaced. Its successor has the name by now.
         """
         if self._loading.done() and (self._loading.cancelled() or self._loading.exception()):
             self.load_again()
@@ -62,8 +62,8 @@ class Owner(Generic[State]):
         """Write one batch. Not for two callers at once: generations follow each other.
 
         Raises:
-            Fenced: This process has been replaced. So will say every call from now on.
-            Unavailable: It may or may not have been written. The state is being loaded again.
+            Unavailable: It may or may not have been written, and the state is being loaded again;
+                or this process has been replaced, and every call from now on will say so.
         """
         self._check()
         if not puts and not removes:
@@ -83,7 +83,7 @@ class Owner(Generic[State]):
             ) from error
 
     def load_again(self) -> None:
-        """Throw the state away. Only one load is under way at a time: two would fence each other."""
+        """Throw the state away. One load is under way at a time: two would fence each other."""
         if self._loading.done():
             self._loading = self._start_loading()
 
@@ -114,10 +114,16 @@ class Owner(Generic[State]):
 
     def _check(self) -> None:
         if self._fenced:
-            raise Fenced("This process was replaced by another.", detail=self._fenced)
+            raise self._gone()
 
-    def _replaced(self, error: Fenced) -> Fenced:
+    def _replaced(self, error: Fenced) -> Unavailable:
         if not self._fenced:
             self._fenced = f"{self._writer}: {error}"
             _log.error("%s has been replaced and stops working: %s", self._writer, error)
-        return Fenced("This process was replaced by another.", detail=self._fenced)
+        return self._gone()
+
+    def _gone(self) -> Unavailable:
+        # Never Fenced: callers would take themselves for the one that was replaced.
+        return Unavailable(
+            f"The {self._writer} is being replaced. Try again.", "ACTOR_REPLACED", self._fenced
+        )

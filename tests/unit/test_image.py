@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from actors.drivers.contents import CHUNK
-from actors.model.errors import AlreadyExists, Exhausted, Fenced, Invalid, NotFound, Unavailable
+from actors.model.errors import AlreadyExists, Exhausted, Invalid, NotFound, Unavailable
 from actors.model.ids import ImageId, ProjectId
 from actors.model.image import DiskFormat, Image, ImageStatus
 from actors.ports.images import Images
@@ -225,9 +225,9 @@ async def test_a_replaced_actor_stops(bench: Bench) -> None:
     added = await bench.add("disk")
     old = bench.actor
     await bench.restart().images()
-    with pytest.raises(Fenced):
+    with pytest.raises(Unavailable, match="replaced"):
         await old.delete(added.id)
-    with pytest.raises(Fenced):
+    with pytest.raises(Unavailable, match="replaced"):
         await old.read(added.sha256, 0, 1)
     assert bench.kept() == {added.sha256}
 
