@@ -11,7 +11,6 @@ from gateway.cli.channel import open_channel  # first: it prepares gRPC's import
 import grpc
 from google.longrunning import operations_pb2, operations_pb2_grpc
 
-from gateway.cli import statuses
 from protos.novaray.v1 import (
     flavors_pb2,
     flavors_pb2_grpc,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from google.protobuf.empty_pb2 import Empty
     from grpc import UnaryUnaryMultiCallable as _Unary
 
+    from gateway.cli.failures import Failure
     from gateway.cli.settings import Connection
 
 Request = TypeVar("Request")
@@ -150,7 +150,7 @@ class Client:
             )
         except grpc.RpcError as error:
             if error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
-                raise statuses.failure_of_call(error, self._connection.endpoint) from error
+                raise _failure(error, self._connection.endpoint) from error
 
     # --- the rest -----------------------------------------------------------------------------
 
@@ -244,7 +244,14 @@ class Client:
         try:
             return method(request, timeout=timeout or self._timeout, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise statuses.failure_of_call(error, self._connection.endpoint) from error
+            raise _failure(error, self._connection.endpoint) from error
+
+
+def _failure(error: grpc.RpcError, endpoint: str) -> Failure:
+    # Its imports cost time that a call which goes well need not spend.
+    from gateway.cli.statuses import failure_of_call
+
+    return failure_of_call(error, endpoint)
 
 
 def _pages(

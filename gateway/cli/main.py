@@ -6,10 +6,10 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.cli.commands import catalog, console, operations, servers, version, watch
+from gateway.cli.commands import actions, catalog, console, operations, servers, version, watch
 from gateway.cli.failures import Exit, Failure
 from gateway.cli.options import OTHER
-from gateway.cli.output import Format, Output
+from gateway.cli.output import Format, Output, ReaderGone, flush
 from gateway.cli.session import GlobalOptions
 from gateway.cli.settings import DEFAULT_TIMEOUT, Overrides
 
@@ -87,7 +87,7 @@ def root(
     options.overrides = Overrides(endpoint, token, project, ca)
 
 
-for group in (servers, console, watch, catalog, version):
+for group in (servers, actions, console, watch, catalog, version):
     app.registered_commands += group.app.registered_commands
 app.add_typer(
     operations.app,
@@ -108,7 +108,7 @@ def run(arguments: list[str]) -> int:
     options = GlobalOptions(format=_format_asked(arguments))
     try:
         result = app(arguments, prog_name="nova", standalone_mode=False, obj=options)
-        sys.stdout.flush()
+        flush()
     except Failure as failure:
         _debug(arguments)
         Output(options.format).failure(failure)
@@ -117,7 +117,7 @@ def run(arguments: list[str]) -> int:
         return _usage(error, options.format)
     except (KeyboardInterrupt, typer.Abort):
         return Exit.INTERRUPTED
-    except BrokenPipeError:
+    except ReaderGone:
         # The reader has seen enough. Python would complain about it when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.BROKEN_PIPE

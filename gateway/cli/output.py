@@ -9,13 +9,21 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from gateway.cli.failures import Failure, Json
+
+
+class ReaderGone(Exception):
+    """Nobody reads our output any more: ``nova list | head``.
+
+    Not an OSError: those Typer answers itself, with an exit code that means a refusal here.
+    """
 
 
 class Format(StrEnum):
@@ -48,7 +56,7 @@ class Output:
     def record(self, text: Callable[[], str], data: Callable[[], Json]) -> None:
         """Write one of a stream of results: a line, at once."""
         write(json.dumps(data(), ensure_ascii=False) if self.is_json else text())
-        sys.stdout.flush()
+        flush()
 
     def sentence(self, text: str) -> None:
         """Write a sentence among tables. A program finds the same in the result."""
@@ -70,12 +78,49 @@ class Output:
 
 
 def write(text: str, stream: TextIO | None = None) -> None:
-    """Write a line."""
+    """Write a line.
+
+    Raises:
+        ReaderGone: Nobody reads.
+    """
     stream = stream or sys.stdout
-    # Results before what is said about them, also where both go to one file.
-    if stream is sys.stderr:
+    with _reader():
+        # Results before what is said about them, also where both go to one file.
+        if stream is sys.stderr:
+            sys.stdout.flush()
+        stream.write(text + "\n")
+
+
+def write_bytes(data: bytes) -> None:
+    """Write bytes to standard output as they are.
+
+    Raises:
+        ReaderGone: Nobody reads.
+    """
+    with _reader():
         sys.stdout.flush()
-    stream.write(text + "\n")
+        rest = memoryview(data)
+        while rest:
+            # With PYTHONUNBUFFERED this is a bare pipe, which takes as much as it has room for.
+            rest = rest[sys.stdout.buffer.write(rest) :]
+
+
+def flush() -> None:
+    """See that standard output has all that was written.
+
+    Raises:
+        ReaderGone: Nobody reads.
+    """
+    with _reader():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _reader() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGone from error
 
 
 def paint(text: str, code: str, stream: TextIO, environ: Mapping[str, str] = os.environ) -> str:

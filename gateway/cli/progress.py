@@ -58,11 +58,16 @@ def follow(client: Client, out: Output, operation: Operation, name: str) -> Oper
     Raises:
         Failure: It failed or was cancelled, or the gateway stayed away.
     """
-    with _shown(out, name) as show:
-        show(operation)
-        while not operation.done:
-            operation = _look(client, view.operation_id(operation))
+    operation_id = view.operation_id(operation)
+    try:
+        with _shown(out, name) as show:
             show(operation)
+            while not operation.done:
+                operation = _look(client, operation_id)
+                show(operation)
+    except KeyboardInterrupt:
+        out.notice(_goes_on(operation_id))
+        raise
     if operation.HasField("error"):
         raise failure_of_operation(client, operation)
     return operation
@@ -109,7 +114,7 @@ def _look(client: Client, operation_id: str) -> Operation:
             operation = client.wait_operation(operation_id, _LOOK_SECONDS)
         except Failure as failure:
             if not failure.passing or time.monotonic() - started > _PATIENCE_SECONDS:
-                raise _goes_on(failure, operation_id) from failure
+                raise _given_up(failure, operation_id) from failure
             pause.wait(_LOOK_SECONDS)
             continue
         if not operation.done:
@@ -117,13 +122,17 @@ def _look(client: Client, operation_id: str) -> Operation:
         return operation
 
 
-def _goes_on(failure: Failure, operation_id: str) -> Failure:
+def _goes_on(operation_id: str) -> str:
+    return f'The operation goes on. Follow it with "nova operation wait {operation_id}".'
+
+
+def _given_up(failure: Failure, operation_id: str) -> Failure:
     return Failure(
         failure.message,
         failure.reason,
         exit_code=failure.exit_code,
         code=failure.code,
-        hint=f'The operation goes on. Follow it with "nova operation wait {operation_id}".',
+        hint=_goes_on(operation_id),
         details=failure.details,
         data=failure.data,
     )
@@ -175,7 +184,10 @@ def _bar(name: str) -> Iterator[Show]:
         TimeElapsedColumn(),
     )
     # Gone at the end: what came of it is said in a sentence.
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as progress:
         task = progress.add_task(name, total=100)
 
         def show(operation: Operation) -> None:

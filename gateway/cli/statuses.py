@@ -6,6 +6,7 @@ from something that is no gateway of ours.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
@@ -31,10 +32,13 @@ _HINTS: Final = {
     "QUOTA_EXCEEDED": "Delete what you no longer need, or ask an administrator for more.",
     "INTERNAL": "This is a fault of the server: give its operator the request ID above.",
 }
-_SCHEME: Final = "Is the gateway up? Whoever runs it can tell with: nova-manage up."
+_IS_IT_UP: Final = "Is the gateway up? Whoever runs it can start it with: nova-manage up."
 _WRONG_CA: Final = (
     "Use the CA of this gateway: 'ca' in the credentials file, NOVARAY_CA or --ca. "
     "The address must be one that the certificate names."
+)
+_REFUSED_CERTIFICATE: Final = re.compile(
+    r"handshake failed|verification check failed|verify_failed", re.IGNORECASE
 )
 
 
@@ -131,21 +135,23 @@ def _sentence(told: Told, reason: str) -> str:
 
 
 def _no_connection(told: Told, endpoint: str) -> Failure:
-    if "CERTIFICATE_VERIFY_FAILED" in told.message or "Peer name" in told.message:
+    if _REFUSED_CERTIFICATE.search(told.message):
+        # Not our CA's certificate, not this address's certificate, or no TLS at all.
         return Failure(
-            f"{endpoint} does not prove to be your gateway: "
-            "the CA does not vouch for its certificate.",
+            f"{endpoint} does not prove to be your gateway: its certificate is refused.",
             "CERTIFICATE_REFUSED",
             exit_code=Exit.NO_CONNECTION,
             code=told.code,
             hint=_WRONG_CA,
             data={"endpoint": endpoint, "cause": told.message},
         )
+    # gRPC says how it came to this, layer by layer; the last part is what a person can use.
+    cause = told.message.rpartition(": ")[2].rstrip(".")
     return Failure(
-        f"No connection to the gateway at {endpoint}.",
+        f"No connection to the gateway at {endpoint}{f' ({cause})' if cause else ''}.",
         "NO_CONNECTION",
         exit_code=Exit.NO_CONNECTION,
         code=told.code,
-        hint=_SCHEME,
+        hint=_IS_IT_UP,
         data={"endpoint": endpoint, "cause": told.message},
     )

@@ -17,9 +17,13 @@ _SEQUENCE: Final = re.compile(
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC, DCS, SOS, PM, APC
     r"|\x1b[ -/]*[0-~]"  # two or three characters
     r"|[\x00-\x08\x0b-\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]"  # control characters but \t \n \r ESC
+    r"|\x1b"  # one that begins nothing
 )
-#: What may be the beginning of a sequence whose rest has not come yet.
-_OPEN: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]{0,512}\x1b?|[ -/]*)?\Z")
+#: What may be the beginning of a sequence whose rest has not come yet. Bounded: a guest must not
+#: have us keep whatever it writes.
+_OPEN: Final = re.compile(
+    r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}|[\]PX^_][^\x07\x1b]{0,512}\x1b?|[ -/]{0,8})?\Z"
+)
 
 
 class ConsoleText:
@@ -37,7 +41,7 @@ class ConsoleText:
             self._open = text[unfinished.start() :]
             text = text[: unfinished.start()]
         text = text.replace("\r\n", "\n")
-        return _SEQUENCE.sub(lambda match: match["colour"] or "", text).replace("\x1b[m", "\x1b[0m")
+        return _SEQUENCE.sub(lambda match: match["colour"] or "", text)
 
 
 def plain(data: bytes) -> str:

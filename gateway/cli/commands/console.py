@@ -9,6 +9,7 @@ import typer
 
 from gateway.cli.failures import Failure
 from gateway.cli.options import SERVERS, FormatOption, ServerArgument, command
+from gateway.cli.output import flush, write_bytes
 from gateway.cli.session import Session, open_session
 from gateway.cli.terminal import ConsoleText, plain
 
@@ -141,15 +142,15 @@ class _Writer:
         self._write(data, last=False)
 
     def _write(self, data: bytes, *, last: bool) -> None:
-        if self._text is not None:
-            sys.stdout.write(self._text.take(data, last=last))
+        if self._text is None:
+            write_bytes(data)
+        else:
+            text = self._text.take(data, last=last)
+            write_bytes(text.encode(sys.stdout.encoding, errors="replace"))
             if last and data and not data.endswith(b"\n"):
                 # A login prompt has no newline; the shell's own prompt stands below it.
-                sys.stdout.write("\n")
-        else:
-            sys.stdout.flush()
-            sys.stdout.buffer.write(data)
-        sys.stdout.flush()
+                write_bytes(b"\n")
+        flush()
 
 
 def _json(data: bytes, offset: int) -> dict[str, str | int]:

@@ -1,18 +1,17 @@
-"""boot, list, show, delete, start, stop."""
+"""boot, list, show."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli import complete
-from gateway.cli.failures import Exit, Failure, Json
+from gateway.cli.commands.accepted import accepted_json, finish
 from gateway.cli.options import (
     SERVERS,
     FormatOption,
     PollOption,
     RequestIdOption,
     ServerArgument,
-    ServersArgument,
     command,
 )
 from gateway.cli.resolve import as_uuid
@@ -20,8 +19,6 @@ from gateway.cli.session import Session, new_request_id, open_session
 from gateway.cli.table import render, render_properties
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from google.longrunning.operations_pb2 import Operation
 
     from protos.novaray.v1.instances_pb2 import Instance
@@ -92,9 +89,9 @@ def boot(
     rows = instances.properties(created, progress=_while_building(created, operation))
     session.out.sentence(render_properties(rows))
     if poll:
-        operation, created = _finish(session, operation, created)
+        created, operation = finish(session, operation, created)
     if session.out.is_json:
-        session.out.result(str, lambda: _accepted_json(created, operation))
+        session.out.result(str, lambda: accepted_json(created, operation))
 
 
 @command(
@@ -180,126 +177,6 @@ def show(
         return render_properties(instances.properties(found, progress=progress, long=long))
 
     session.out.result(table, lambda: instances.as_json(found))
-
-
-@command(app, "delete", SERVERS, "nova delete MyFirstInstance", "nova delete --poll web1 web2 web3")
-def delete(
-    ctx: typer.Context,
-    servers: ServersArgument,
-    poll: PollOption = False,
-    form: FormatOption = None,
-) -> None:
-    """Delete servers at once, whatever is being done to them."""
-    session = open_session(ctx, form)
-    _act(session, "delete", servers, session.client.delete_instance, poll=poll)
-
-
-@command(app, "start", SERVERS, "nova start MyFirstInstance", "nova start --poll web1 web2")
-def start(
-    ctx: typer.Context,
-    servers: ServersArgument,
-    poll: PollOption = False,
-    form: FormatOption = None,
-) -> None:
-    """Start servers that are shut off."""
-    session = open_session(ctx, form)
-    _act(session, "start", servers, session.client.start_instance, poll=poll)
-
-
-@command(app, "stop", SERVERS, "nova stop MyFirstInstance", "nova stop --grace 5 --poll web1")
-def stop(
-    ctx: typer.Context,
-    servers: ServersArgument,
-    grace: Annotated[
-        float | None,
-        typer.Option(
-            "--grace",
-            metavar="SECONDS",
-            min=0,
-            max=3600,
-            help="How long a guest may take to shut down by itself; the server's choice is 60.",
-            show_default=False,
-        ),
-    ] = None,
-    poll: PollOption = False,
-    form: FormatOption = None,
-) -> None:
-    """Shut servers down: by the power button first, by force after the grace time."""
-    session = open_session(ctx, form)
-    client = session.client
-    _act(
-        session,
-        "stop",
-        servers,
-        lambda name, request_id: client.stop_instance(name, request_id, grace),
-        poll=poll,
-    )
-
-
-def _act(
-    session: Session,
-    action: str,
-    servers: list[str],
-    call: "Callable[[str, str], Operation]",
-    *,
-    poll: bool,
-) -> None:
-    """Ask for the same of each server. One that fails does not keep the others from it."""
-    from gateway.cli import lookup
-
-    accepted: list[tuple[Instance, Operation]] = []
-    failures: list[Failure] = []
-
-    def attempt(step: "Callable[[], tuple[Instance, Operation]]") -> None:
-        try:
-            accepted.append(step())
-        except Failure as failure:
-            # Without a connection the rest would fail alike, each after its own waiting.
-            if failure.exit_code is Exit.NO_CONNECTION:
-                raise
-            session.out.failure(failure)
-            failures.append(failure)
-
-    def ask(server: str) -> "tuple[Instance, Operation]":
-        found = lookup.find_instance(session.client, server)
-        operation = call(found.name, new_request_id())
-        session.out.sentence(f"Request to {action} server {server} has been accepted.")
-        return found, operation
-
-    for server in dict.fromkeys(servers):
-        attempt(lambda server=server: ask(server))  # type: ignore[misc]
-    if poll:
-        pending, accepted = accepted, []
-        for found, operation in pending:
-            attempt(lambda o=operation, f=found: _finish(session, o, f)[::-1])  # type: ignore[misc]
-    if session.out.is_json:
-        session.out.result(str, lambda: [_accepted_json(i, o) for i, o in accepted])
-    if failures:
-        raise typer.Exit(int(failures[0].exit_code))
-
-
-def _finish(
-    session: Session, operation: "Operation", instance: "Instance"
-) -> "tuple[Operation, Instance]":
-    """Follow an operation to its end, say what came of it, and read the instance again."""
-    from gateway.cli.progress import follow
-    from gateway.cli.views import instances
-
-    name = instance.display_name
-    operation = follow(session.client, session.out, operation, name)
-    if not operation.response.Unpack(instance):
-        session.out.sentence(f"Server {name} has been deleted.")
-        return operation, instance
-    networks = instances.networks(instance)
-    where = f" ({networks})" if networks else ""
-    session.out.sentence(f"Server {name} is {instances.status(instance)}{where}.")
-    return operation, instance
-
-
-def _accepted_json(instance: "Instance", operation: "Operation") -> dict[str, Json]:
-    from gateway.cli.views import instances, operations
-
-    return {"instance": instances.as_json(instance), "operation": operations.as_json(operation)}
 
 
 def _progress_now(session: Session, instance: "Instance") -> int:

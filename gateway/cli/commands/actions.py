@@ -1,0 +1,126 @@
+"""delete, start, stop: the same of each server named."""
+
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from gateway.cli.commands.accepted import accepted_json, finish
+from gateway.cli.failures import Exit, Failure
+from gateway.cli.options import SERVERS, FormatOption, PollOption, ServersArgument, command
+from gateway.cli.session import Session, new_request_id, open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from google.longrunning.operations_pb2 import Operation
+
+    from protos.novaray.v1.instances_pb2 import Instance
+
+    Accepted = tuple[Instance, Operation]
+
+Item = TypeVar("Item")
+
+app = typer.Typer()
+
+
+@command(app, "delete", SERVERS, "nova delete MyFirstInstance", "nova delete --poll web1 web2 web3")
+def delete(
+    ctx: typer.Context,
+    servers: ServersArgument,
+    poll: PollOption = False,
+    form: FormatOption = None,
+) -> None:
+    """Delete servers at once, whatever is being done to them."""
+    session = open_session(ctx, form)
+    _act(session, "delete", servers, session.client.delete_instance, poll=poll)
+
+
+@command(app, "start", SERVERS, "nova start MyFirstInstance", "nova start --poll web1 web2")
+def start(
+    ctx: typer.Context,
+    servers: ServersArgument,
+    poll: PollOption = False,
+    form: FormatOption = None,
+) -> None:
+    """Start servers that are shut off."""
+    session = open_session(ctx, form)
+    _act(session, "start", servers, session.client.start_instance, poll=poll)
+
+
+@command(app, "stop", SERVERS, "nova stop MyFirstInstance", "nova stop --grace 5 --poll web1")
+def stop(
+    ctx: typer.Context,
+    servers: ServersArgument,
+    grace: Annotated[
+        float | None,
+        typer.Option(
+            "--grace",
+            metavar="SECONDS",
+            min=0,
+            max=3600,
+            help="How long a guest may take to shut down by itself; the server's choice is 60.",
+            show_default=False,
+        ),
+    ] = None,
+    poll: PollOption = False,
+    form: FormatOption = None,
+) -> None:
+    """Shut servers down: by the power button first, by force after the grace time."""
+    session = open_session(ctx, form)
+    client = session.client
+    _act(
+        session,
+        "stop",
+        servers,
+        lambda name, request_id: client.stop_instance(name, request_id, grace),
+        poll=poll,
+    )
+
+
+def _act(
+    session: Session,
+    action: str,
+    servers: list[str],
+    call: "Callable[[str, str], Operation]",
+    *,
+    poll: bool,
+) -> None:
+    """Ask for the same of each server, and with ``poll`` wait for the end of each."""
+    from gateway.cli import lookup
+
+    def ask(server: str) -> "Accepted":
+        found = lookup.find_instance(session.client, server)
+        operation = call(found.name, new_request_id())
+        session.out.sentence(f"Request to {action} server {server} has been accepted.")
+        return found, operation
+
+    def end(accepted: "Accepted") -> "Accepted":
+        instance, operation = accepted
+        return finish(session, operation, instance)
+
+    accepted, failures = _each(session, dict.fromkeys(servers), ask)
+    if poll:
+        accepted, failed = _each(session, accepted, end)
+        failures += failed
+    if session.out.is_json:
+        session.out.result(str, lambda: [accepted_json(i, o) for i, o in accepted])
+    if failures:
+        raise typer.Exit(int(failures[0].exit_code))
+
+
+def _each(
+    session: Session, items: "Iterable[Item]", step: "Callable[[Item], Accepted]"
+) -> "tuple[list[Accepted], list[Failure]]":
+    """Do the step for each item. One that fails does not keep the others from it."""
+    done: list[Accepted] = []
+    failures: list[Failure] = []
+    for item in items:
+        try:
+            done.append(step(item))
+        except Failure as failure:
+            session.out.failure(failure)
+            failures.append(failure)
+            if failure.exit_code is Exit.NO_CONNECTION:
+                # The rest would fail alike, each after its own waiting.
+                break
+    return done, failures
