@@ -19,11 +19,12 @@ from actors.model.commands import CreateInstance, InstanceCommand
 from actors.model.errors import AlreadyExists, NotFound, Stale, Unavailable
 from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, split_operation_id
 from actors.model.instance import InstanceRecord, VmState
-from actors.model.operation import OperationRecord
+from actors.model.operation import OperationRecord, StepState
 from actors.model.query import Accepted, InstanceQuery
 from actors.model.reply import Reply, reply_to
 from actors.ports.clock import Clock, Gate
 from actors.ports.host import HostStep, PowerReport
+from actors.ports.metrics import Metrics
 from actors.ports.store import Batch, Eviction, Store
 from actors.sagas.cell import Cell, not_found
 from actors.sagas.engine import Engine
@@ -39,6 +40,8 @@ from actors.store.tables import (
 _log: Final = logging.getLogger(__name__)
 
 _LOAD_PAUSE_SECONDS: Final = 0.2
+#: Between two counts of instances by state.
+_COUNT_SECONDS: Final = 5.0
 #: The longest a read waits for a write of the same instance.
 _SETTLE_SECONDS: Final = 1.0
 
@@ -54,6 +57,7 @@ class InstanceActor:
         cluster: Cluster,
         clock: Clock,
         gate: Gate,
+        metrics: Metrics,
         evict_after_seconds: float = EVICT_AFTER_SECONDS,
     ) -> None:
         self._partition = partition
@@ -61,6 +65,7 @@ class InstanceActor:
         self._name = f"instances/{partition}"
         self._store = store
         self._clock = clock
+        self._metrics = metrics
         self._engine = Engine(cluster, clock, gate, evict_after_seconds=evict_after_seconds)
         self._epoch = 0
         self._roster = Roster()
@@ -69,6 +74,7 @@ class InstanceActor:
         self._writes: dict[InstanceId, asyncio.Future[None]] = {}
         self._births: dict[InstanceId, asyncio.Task[Accepted]] = {}
         self._loading = asyncio.create_task(self._load())
+        self._counting = asyncio.create_task(self._count_states())
 
     def __repr__(self) -> str:
         return f"Instances({self._partition}/{self._partitions}, {len(self._roster)} VMs)"
@@ -158,15 +164,6 @@ class InstanceActor:
             self._cells[record.id].wake()
         return tuple(records)
 
-    @ray.method
-    async def counts(self) -> dict[str, int]:
-        """Instances by vm_state."""
-        await self._loaded()
-        counts: dict[str, int] = {}
-        for record in self._roster:
-            counts[record.vm_state.value] = counts.get(record.vm_state.value, 0) + 1
-        return counts
-
     async def record(
         self,
         instance: InstanceRecord,
@@ -189,11 +186,33 @@ class InstanceActor:
         finally:
             del self._writes[instance.id]
             write.set_result(None)
+        for operation in operations:
+            self._count(operation)
         if instance.vm_state is VmState.DELETED:
             self._roster.drop(instance.id)
             self._cells.pop(instance.id, None)
         else:
             self._roster.put(instance)
+
+    def _count(self, operation: OperationRecord) -> None:
+        """Count an operation and its steps when it has ended."""
+        if not operation.done or operation.finished is None:
+            return
+        lasted = (operation.finished - operation.created).total_seconds()
+        self._metrics.operation_ended(operation.action, operation.state, lasted)
+        for entry in operation.steps:
+            if entry.finished is not None:
+                self._metrics.step_ended(
+                    operation.action,
+                    entry.name,
+                    (entry.finished - entry.started).total_seconds(),
+                    failed=entry.state is StepState.FAILED,
+                )
+
+    async def _count_states(self) -> None:
+        while True:
+            await self._clock.sleep(_COUNT_SECONDS)
+            self._metrics.instances(self._roster.states)
 
     async def _create(self, command: CreateInstance) -> Accepted:
         """The first of several tries makes the instance; the others get its answer."""

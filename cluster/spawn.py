@@ -34,6 +34,7 @@ from cluster.gateway import GatewayActor, GatewaySettings
 from cluster.hypervisor import make_hypervisor, make_network
 from cluster.labels import CONTROL_LABEL, HOST_LABEL
 from cluster.logs import logged
+from cluster.metrics import RayMetrics
 from cluster.runtime import SystemClock, gate_for
 
 #: An actor serves as many calls at once as come: they wait for one another's answers.
@@ -79,7 +80,13 @@ def spawn_control(settings: Settings, control: str) -> None:
     cluster = Cluster(SchedulerHandle(), NetworkHandle(), HostsHandle())
     for number in range(settings.partitions):
         _make(InstanceActor, options(instances_name(number))).remote(
-            number, settings.partitions, store, cluster, clock, gate
+            number,
+            settings.partitions,
+            store,
+            cluster,
+            clock,
+            gate,
+            RayMetrics(instances_name(number)),
         )
 
 

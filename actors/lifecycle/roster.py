@@ -5,12 +5,13 @@ by name a set per project, lists a sorted index per project.
 """
 
 from bisect import bisect_left, bisect_right, insort
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
 from actors.lifecycle.status import status_of
 from actors.model.ids import HostId, InstanceId, ProjectId
-from actors.model.instance import InstanceRecord
+from actors.model.instance import InstanceRecord, VmState
 from actors.model.query import Cursor, InstanceQuery, Page
 
 #: Newest first, then by id: sorted by the negated creation time.
@@ -31,6 +32,8 @@ class Roster:
         self._order: dict[ProjectId | None, list[_Place]] = {}
         self._names: dict[tuple[ProjectId, str], set[InstanceId]] = {}
         self._hosts: dict[HostId, set[InstanceId]] = {}
+        #: How many instances are in each state.
+        self.states: Counter[VmState] = Counter()
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -46,6 +49,9 @@ class Roster:
         """Take in a record, new or changed. Project, name and creation time never change."""
         old = self._by_id.get(record.id)
         self._by_id[record.id] = record
+        if old is not None:
+            self.states[old.vm_state] -= 1
+        self.states[record.vm_state] += 1
         if old is None:
             for shelf in (record.project, None):
                 insort(self._order.setdefault(shelf, []), place(record.created, record.id))
@@ -58,6 +64,7 @@ class Roster:
         record = self._by_id.pop(instance, None)
         if record is None:
             return
+        self.states[record.vm_state] -= 1
         for shelf in (record.project, None):
             order = self._order[shelf]
             del order[bisect_left(order, place(record.created, record.id))]

@@ -43,6 +43,7 @@ from actors.model.query import Accepted, EventKind
 from actors.model.reply import unwrap
 from actors.network import NetworkActor
 from actors.ports.host import HostStep, PowerReport
+from actors.ports.metrics import NoMetrics
 from actors.ports.network import PortRelease, PortRequest
 from actors.ports.scheduler import ClaimRequest, Release
 from actors.ports.store import Table
@@ -272,7 +273,7 @@ class LocalCluster:
             return ImageActor(self.store, self.clock, str(self.folder / "images"))
         if name == "instances":
             cluster = Cluster(self.scheduler, self.network, LocalHosts(self._host))
-            return InstanceActor(0, 1, self.store, cluster, self.clock, self.gate, 1.0)
+            return InstanceActor(0, 1, self.store, cluster, self.clock, self.gate, NoMetrics(), 1.0)
         return self._make_host(name)
 
     def _make_host(self, name: str) -> Any:
