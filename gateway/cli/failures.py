@@ -64,6 +64,23 @@ class Failure(Exception):
         """Whether the same call may work in a while: the gateway is away, or a part behind it."""
         return self.code == "UNAVAILABLE" and self.reason != "CERTIFICATE_REFUSED"
 
+    def with_hint(self, hint: str) -> "Failure":
+        """The same, with something better to do next."""
+        return Failure(
+            self.message,
+            self.reason,
+            exit_code=self.exit_code,
+            code=self.code,
+            hint=hint,
+            details=self.details,
+            data=self.data,
+        )
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether nobody here knows if the call had its effect."""
+        return self.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
+
     def as_json(self) -> dict[str, Json]:
         """The JSON form. Every key is always there."""
         return {

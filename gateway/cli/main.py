@@ -1,5 +1,6 @@
 """The ``nova`` command: the command line, the global options, and what an exit code means."""
 
+import io
 import os
 import sys
 from typing import Annotated, Final
@@ -100,6 +101,10 @@ app.add_typer(
 
 def main() -> None:
     """Run the command line of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's character set lacks is spelled out, not a failure.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(int(run(sys.argv[1:])))
 
 

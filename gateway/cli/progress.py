@@ -114,7 +114,7 @@ def _look(client: Client, operation_id: str) -> Operation:
             operation = client.wait_operation(operation_id, _LOOK_SECONDS)
         except Failure as failure:
             if not failure.passing or time.monotonic() - started > _PATIENCE_SECONDS:
-                raise _given_up(failure, operation_id) from failure
+                raise failure.with_hint(_goes_on(operation_id)) from failure
             pause.wait(_LOOK_SECONDS)
             continue
         if not operation.done:
@@ -124,18 +124,6 @@ def _look(client: Client, operation_id: str) -> Operation:
 
 def _goes_on(operation_id: str) -> str:
     return f'The operation goes on. Follow it with "nova operation wait {operation_id}".'
-
-
-def _given_up(failure: Failure, operation_id: str) -> Failure:
-    return Failure(
-        failure.message,
-        failure.reason,
-        exit_code=failure.exit_code,
-        code=failure.code,
-        hint=_goes_on(operation_id),
-        details=failure.details,
-        data=failure.data,
-    )
 
 
 def _hosts_of_fault(client: Client, meta: InstanceOperationMetadata) -> dict[str, str]:

@@ -6,6 +6,7 @@ import typer
 
 from gateway.cli import complete
 from gateway.cli.commands.accepted import accepted_json, finish
+from gateway.cli.failures import Failure
 from gateway.cli.options import (
     SERVERS,
     FormatOption,
@@ -74,16 +75,21 @@ def boot(
     from gateway.cli.views import instances, operations
     from protos.novaray.v1.instances_pb2 import CreateInstanceRequest, Instance
 
-    operation = client.create_instance(
-        CreateInstanceRequest(
-            flavor=lookup.find_flavor(client, flavor).name,
-            image=lookup.find_image(client, image).name,
-            instance=Instance(display_name=name, key_name=key_name or "", metadata=metadata),
-            request_id=request_id,
-            availability_zone=availability_zone or "",
-            host=host or "",
-        )
+    request = CreateInstanceRequest(
+        flavor=lookup.find_flavor(client, flavor).name,
+        image=lookup.find_image(client, image).name,
+        instance=Instance(display_name=name, key_name=key_name or "", metadata=metadata),
+        request_id=request_id,
+        availability_zone=availability_zone or "",
+        host=host or "",
     )
+    try:
+        operation = client.create_instance(request)
+    except Failure as failure:
+        if not failure.unsettled:
+            raise
+        again = f"Repeat it with --request-id {request_id}: that makes one server in all."
+        raise failure.with_hint(f"{failure.hint} {again}".strip()) from failure
     progress = operations.metadata(operation)
     created = client.get_instance(progress.instance)
     rows = instances.properties(created, progress=_while_building(created, operation))

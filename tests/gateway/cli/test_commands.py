@@ -86,6 +86,14 @@ def test_boot_sends_again_what_may_not_have_arrived(cloud: Cloud, nova: Nova) ->
     assert len({request.request_id for request in sent}) == 1
 
 
+def test_a_boot_without_an_answer_says_how_to_repeat_it(cloud: Cloud, nova: Nova) -> None:
+    cloud.refuse["CreateInstance"] = [grpc.StatusCode.UNAVAILABLE] * 4
+    ran = nova(*BOOT)
+    assert ran.code == 3
+    request_id = cloud.requests("CreateInstance")[0].request_id
+    assert f"Repeat it with --request-id {request_id}" in ran.err
+
+
 def test_boot_with_poll_shows_steps_and_says_how_it_ended(nova: Nova) -> None:
     ran = nova(*BOOT, "--poll")
     assert ran.code == 0
@@ -130,6 +138,7 @@ def test_a_failed_operation_in_json(cloud: Cloud, nova: Nova) -> None:
     assert data["operation"]["error"]["reason"] == "NO_VALID_HOST"
 
 
+@pytest.mark.slow
 def test_polling_outlives_a_gateway_that_restarts(cloud: Cloud, nova: Nova) -> None:
     # Four tries are one call to the command.
     cloud.refuse["WaitOperation"] = [grpc.StatusCode.UNAVAILABLE] * 6
@@ -360,6 +369,7 @@ def test_console_log_in_json(cloud: Cloud, nova: Nova) -> None:
     assert shown == {"text": "red\n\ufffd", "next_offset": len(cloud.console)}
 
 
+@pytest.mark.slow
 def test_following_a_console_ends_with_its_server(cloud: Cloud, nova: Nova) -> None:
     cloud.console = b"one\n"
     gone = refusal(grpc.StatusCode.NOT_FOUND, "INSTANCE_NOT_FOUND", "It is gone.")

@@ -51,6 +51,7 @@ def on_a_terminal(*arguments: str, environ: dict[str, str]) -> tuple[int, str]:
     return process.wait(30), shown.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("credentials")
 def test_exit_codes(cloud: Cloud) -> None:
     assert nova("list").returncode == 0
@@ -59,6 +60,7 @@ def test_exit_codes(cloud: Cloud) -> None:
     assert nova("--endpoint", "127.0.0.1:1", "list").returncode == 3
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("credentials")
 def test_ctrl_c_leaves_the_operation_alone(cloud: Cloud) -> None:
     cloud.delay = 0.2
@@ -120,6 +122,7 @@ def test_pipes_get_no_garbage(cloud: Cloud) -> None:
     assert "\r" not in ran.stdout + ran.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("credentials")
 def test_a_bar_on_a_terminal(cloud: Cloud) -> None:
     cloud.delay = 0.15
@@ -168,6 +171,15 @@ def test_a_bug_is_no_traceback(tmp_path: Path) -> None:
         assert ("Traceback" in ran.stderr) is traceback
 
 
+@pytest.mark.usefixtures("credentials")
+def test_a_name_that_the_character_set_lacks(cloud: Cloud) -> None:
+    cloud.first.display_name = "服务器"
+    environ = {"LC_ALL": "C", "PYTHONIOENCODING": "latin-1"}
+    ran = nova("list", environ=environ)
+    assert ran.returncode == 0
+    assert "\\u670d" in ran.stdout
+
+
 # --- completion --------------------------------------------------------------------------------
 
 
@@ -209,7 +221,7 @@ def test_completion_without_a_server_offers_nothing() -> None:
 
 
 def test_help_imports_no_grpc() -> None:
-    """What start-up time hangs on, told without a clock: see docs/cli.md for the figures."""
+    """What start-up time hangs on, told without a clock."""
     code = (
         "import sys\n"
         "from gateway.cli.main import run\n"
