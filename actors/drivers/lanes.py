@@ -84,8 +84,9 @@ class Lanes:
         return lane is not None and lane.busy
 
     def _forget(self) -> None:
-        oldest, lane = next(iter(self._lanes.items()))
-        if lane.busy:
+        for _ in range(len(self._lanes)):
+            oldest, lane = next(iter(self._lanes.items()))
+            if not lane.busy:
+                del self._lanes[oldest]
+                return
             self._lanes.move_to_end(oldest)
-        else:
-            del self._lanes[oldest]
