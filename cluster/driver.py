@@ -1,31 +1,49 @@
 """This process as a part of the Ray cluster, for as long as a command needs it."""
 
+import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final, TypeVar
 
+from cluster import ray_cluster
 from cluster.config import Settings
+from cluster.member import facing, head_address
+from cluster.processes import can_connect
 from cluster.ray_environment import apply_ray_environment
 from cluster.trouble import Trouble
 
-_NOT_REACHED: Final = "The Ray cluster at {} does not answer."
+_CALL_SECONDS: Final = 60.0
+
+Value = TypeVar("Value")
 
 
 @contextmanager
-def joined(settings: Settings, address: str = "") -> Iterator[None]:
-    """Be a driver of the cluster.
+def joined(settings: Settings, head: str = "") -> Iterator[None]:
+    """Be a driver of the cluster that this node belongs to, or of this head's.
 
     Raises:
-        Trouble: There is none, or its token is another.
+        Trouble: It does not run, or would not have us.
     """
-    apply_ray_environment(settings)
+    address = head or head_address(settings)
+    if address != settings.ray_address:
+        settings = facing(settings, address)
+    if not ray_cluster.runs(ray_cluster.ray_processes(settings), head=False):
+        raise Trouble(
+            "novaray does not run on this node.", "Run: nova-manage up, or nova-manage host join."
+        )
+    # Ray would try for minutes.
+    if why := can_connect(address):
+        raise Trouble(
+            f"The head of the cluster, {address}, does not answer: {why}.",
+            "Run nova-manage up there.",
+        )
+    apply_ray_environment(settings, address)
     # Ray reads its environment when it is imported.
     import ray
 
     from actors.handles.remote import NAMESPACE
 
-    address = address or settings.ray_address
     try:
         ray.init(
             address=address,
@@ -36,8 +54,8 @@ def joined(settings: Settings, address: str = "") -> Iterator[None]:
         )
     except Exception as error:
         raise Trouble(
-            f"{_NOT_REACHED.format(address)} {_first_line(error)}",
-            "Start the cluster with nova-manage up.",
+            f"The Ray cluster at {address} does not take us: {_sentence(error)}",
+            "Run nova-manage status for what runs here.",
         ) from error
     try:
         yield
@@ -45,5 +63,27 @@ def joined(settings: Settings, address: str = "") -> Iterator[None]:
         ray.shutdown()
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def ask(settings: Settings, question: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
+    """Join the cluster, ask it, and leave.
+
+    Raises:
+        Trouble: It does not run, or does not answer in time.
+    """
+
+    async def within_time() -> Value:
+        async with asyncio.timeout(_CALL_SECONDS):
+            return await question()
+
+    with joined(settings):
+        try:
+            return asyncio.run(within_time())
+        except TimeoutError:
+            raise Trouble(
+                f"The cluster did not answer within {_CALL_SECONDS:.0f} s.",
+                f"The actors' logs are in {ray_cluster.logs_dir(settings)}.",
+            ) from None
+
+
+def _sentence(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".") + "."

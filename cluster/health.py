@@ -23,7 +23,7 @@ def is_serving(credentials: Credentials) -> str:
             stub: Any = health_pb2_grpc.HealthStub(channel)
             answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=_CALL_SECONDS)
         except grpc.RpcError as error:
-            details: Any = getattr(error, "details", lambda: error)
+            details: Any = getattr(error, "details", error.__str__)
             return str(details())
     serving = answer.status == health_pb2.HealthCheckResponse.SERVING
     return "" if serving else "it says that it does not serve"

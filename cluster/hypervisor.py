@@ -7,7 +7,6 @@ the whole cluster's code in its memory for it.
 from actors.drivers.libvirt.hypervisor import LibvirtHypervisor
 from actors.drivers.libvirt.settings import LibvirtSettings
 from actors.drivers.libvirt.testnode import write_test_node
-from actors.hostnet.bridge_network import BridgeNetwork
 from actors.hostnet.no_network import NoNetwork
 from actors.model.host import Inventory
 from actors.ports.hypervisor import HostNetwork
@@ -35,6 +34,9 @@ def make_network(settings: Settings) -> HostNetwork:
     """The host's side of the networks: none where no guest has packets."""
     if settings.is_test:
         return NoNetwork()
+    # Needs netlink and what speaks it: 10 MiB that a test host can do without.
+    from actors.hostnet.bridge_network import BridgeNetwork
+
     return BridgeNetwork(settings.state_dir / "network", settings.network_uplink or None)
 
 

@@ -7,6 +7,7 @@ node has its log files open below the node's own folder, or names that folder in
 import os
 import select
 import signal
+import socket
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
@@ -75,6 +76,16 @@ def _works_below(entry: Path, folder: Path) -> str | None:
             if os.readlink(descriptor).startswith(within):
                 return command
     return None
+
+
+def can_connect(address: str, seconds: float = 3.0) -> str:
+    """Empty when something listens at ``host:port``; else why not."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), seconds):
+            return ""
+    except (OSError, ValueError) as error:
+        return str(getattr(error, "strerror", None) or error).lower()
 
 
 def end(folder: Path, pids: Iterable[int], number: signal.Signals, seconds: float) -> bool:

@@ -37,11 +37,11 @@ _FIXED: Final = {
 }
 
 
-def ray_environment(settings: Settings) -> dict[str, str]:
-    """What to add to the environment."""
+def ray_environment(settings: Settings, head: str = "") -> dict[str, str]:
+    """What to add to the environment; ``head`` is its address where this node is not the head."""
     environment = {
         **_FIXED,
-        "RAY_ADDRESS": settings.ray_address,
+        "RAY_ADDRESS": head or settings.ray_address,
         "RAY_AUTH_TOKEN_PATH": str(settings.ray_token_file),
     }
     if ip_address(settings.node_address).is_loopback:
@@ -51,7 +51,7 @@ def ray_environment(settings: Settings) -> dict[str, str]:
     return environment
 
 
-def apply_ray_environment(settings: Settings) -> None:
+def apply_ray_environment(settings: Settings, head: str) -> None:
     """Make it this process's own."""
     os.environ.pop("RAY_AUTH_TOKEN", None)
-    os.environ.update(ray_environment(settings))
+    os.environ.update(ray_environment(settings, head))

@@ -1,11 +1,13 @@
 """Starts the Ray processes of this node: ``python -m cluster.ray_node SPEC`` (JSON), then ends.
 
 Does what ``ray start`` does, without the processes we have no use for (Ray client, autoscaler, log
-monitor, half of the dashboard), which together cost as much memory as all our actors.
+monitor, half of the dashboard), which together cost as much memory as four of our actors.
 ``ray start`` cannot leave them out, so this stands on Ray's own classes, of one pinned version.
 """
 
 import sys
+import traceback
+from threading import Thread
 from typing import Any, Final
 
 from ray._private import ray_constants, services
@@ -30,12 +32,21 @@ DASHBOARD_MODULES: Final = (
 class _Node(Node):
     """Ray's node with our choice of dashboard."""
 
+    #: None where there is no dashboard.
+    dashboard: Thread | None = None
+
     def start_api_server(self, *, include_dashboard: bool | None, raise_on_failure: bool) -> None:
-        """As Ray's; without a dashboard it starts no process at all."""
+        """As Ray's, but the raylet starts meanwhile. Without a dashboard no process at all."""
+        self._webui_url = ""
         if include_dashboard:
-            super().start_api_server(include_dashboard=True, raise_on_failure=raise_on_failure)
-        else:
-            self._webui_url = ""
+            self.dashboard = Thread(target=self._start_dashboard)
+            self.dashboard.start()
+
+    def _start_dashboard(self) -> None:
+        try:
+            super().start_api_server(include_dashboard=True, raise_on_failure=True)
+        except Exception:  # noqa: BLE001 - a cluster without a dashboard is a cluster
+            traceback.print_exc()
 
 
 def _with_fewer_modules(start: Any) -> Any:  # noqa: ANN401 - Ray's own function
@@ -72,8 +83,12 @@ def start(spec: NodeSpec) -> None:
         include_log_monitor=False,
         no_monitor=True,
         ray_client_server_port=None,
+        # Any: several nodes may share a machine, and a taken port costs seconds of retries.
+        dashboard_agent_listen_port=0,
     )
-    _Node(chosen, head=head, shutdown_at_exit=False, spawn_reaper=False)
+    node = _Node(chosen, head=head, shutdown_at_exit=False, spawn_reaper=False)
+    if node.dashboard is not None:
+        node.dashboard.join()
 
 
 def main() -> None:

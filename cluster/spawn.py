@@ -35,6 +35,7 @@ from cluster.hypervisor import make_hypervisor, make_network
 from cluster.labels import CONTROL_LABEL, HOST_LABEL
 from cluster.logs import logged
 from cluster.metrics import RayMetrics
+from cluster.names import gateway_name
 from cluster.runtime import SystemClock, gate_for
 
 #: An actor serves as many calls at once as come: they wait for one another's answers.
@@ -113,11 +114,6 @@ def spawn_host(settings: Settings, host_id: HostId, name: str, partitions: int) 
         functools.partial(make_hypervisor, settings),
         functools.partial(make_network, settings),
     )
-
-
-def gateway_name(node: str) -> str:
-    """The Ray name of a node's GatewayActor."""
-    return f"gateway/{node}"
 
 
 def spawn_gateway(settings: GatewaySettings, host_id: HostId) -> None:

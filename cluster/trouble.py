@@ -7,10 +7,12 @@ class Trouble(Exception):
     Attributes:
         message: What is wrong.
         next_step: What to do about it.
+        undo: Whether what the command has started is to be ended again.
     """
 
-    def __init__(self, message: str, next_step: str = "") -> None:
+    def __init__(self, message: str, next_step: str = "", *, undo: bool = False) -> None:
         self.message = message
+        self.undo = undo
         self.next_step = next_step
         super().__init__(message, next_step)
 

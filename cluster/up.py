@@ -16,7 +16,10 @@ from cluster.files import read_or_make
 from cluster.identity import control_id, host_id, make_folders
 from cluster.labels import CONTROL_LABEL, HOST_LABEL, NAME_LABEL, VERSION_LABEL
 from cluster.lock import locked
+from cluster.member import has_joined
+from cluster.names import gateway_name
 from cluster.progress import Progress
+from cluster.trouble import Trouble
 
 #: A first start on a slow machine; each part usually takes a second or two.
 _READY_SECONDS: Final = 90.0
@@ -43,6 +46,11 @@ def up(settings: Settings, progress: Progress) -> Summary:
         checks.require_root(settings)
         make_folders(settings)
         step.says(checks.check_machine(settings))
+    if has_joined(settings):
+        raise Trouble(
+            "This node belongs to another head's cluster.",
+            "Run nova-manage host join to start it there, or nova-manage host leave first.",
+        )
     with locked(settings.run_dir):
         with progress.step("keys and certificates") as step:
             renewed = _ensure_keys(settings)
@@ -127,7 +135,7 @@ async def _compose(
         spawn.spawn_control(settings, control_id(settings))
         spawn.spawn_host(settings, host, settings.node_name, settings.partitions)
         if renewed:
-            await asyncio.to_thread(spawn.end_actor, spawn.gateway_name(settings.node_name))
+            await asyncio.to_thread(spawn.end_actor, gateway_name(settings.node_name))
         spawn.spawn_gateway(gateway, host)
         await bootstrap.eventually(
             ConductorHandle().partitions, _READY_SECONDS, "The conductor", logs
