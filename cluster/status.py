@@ -102,10 +102,9 @@ async def _from_cluster(settings: Settings) -> tuple[list[Part], list[Host]]:
     from ray._private import state
 
     from actors.handles.owners import SchedulerHandle
+    from cluster.nodes import nodes
 
-    names = {
-        node["NodeID"]: node["Labels"].get(NAME_LABEL, "?") for node in state.state.node_table()
-    }
+    names = {node.id: node.name for node in nodes()}
     here = ray.get_runtime_context().get_node_id()
     parts = [
         Part(
