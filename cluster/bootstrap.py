@@ -3,24 +3,28 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
 from actors.handles.conductor import ConductorHandle
+from actors.handles.hosts import HostHandle
 from actors.handles.owners import NetworkHandle, SchedulerHandle
-from actors.model.errors import ComputeError, Unavailable
+from actors.model.errors import ComputeError, NotFound, Unavailable
 from actors.model.flat_network import default_network
 from actors.model.flavor import DEFAULT_FLAVORS
 from actors.model.host import HostState, HostUsage
 from actors.model.identity import Role, TokenRecord
-from actors.model.ids import HostId, NetworkId, ProjectId, UserId
+from actors.model.ids import HostId, InstanceId, NetworkId, ProjectId, UserId
 from cluster.config import Settings
 from cluster.credentials import Credentials, checksum
 from cluster.trouble import Trouble
 
 _POLL_SECONDS: Final = 0.05
 _CALL_SECONDS: Final = 10.0
+
+_NOBODY: Final = InstanceId("00000000-0000-4000-8000-000000000000")
 
 Value = TypeVar("Value")
 
@@ -82,6 +86,9 @@ async def host_is_up(host: HostId) -> HostUsage:
     Raises:
         Unavailable: It is not up, with its own reason.
     """
+    # The scheduler believes an earlier process's report for a while: ask the host itself first.
+    with suppress(NotFound):
+        await HostHandle(host).console_output(_NOBODY, 0, 1)
     for usage in await SchedulerHandle().hosts():
         if usage.record.id == host:
             record = usage.record

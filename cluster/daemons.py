@@ -4,6 +4,7 @@ What answers already is left alone. What we start outlives us, and ``down`` too:
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -38,6 +39,8 @@ class Daemon:
         return any(_answers(path) for path in self.sockets)
 
 
+_QEMU_CONF: Final = Path("/etc/libvirt/qemu.conf")
+_WITHOUT_VIRTLOGD: Final = re.compile(r'^\s*stdio_handler\s*=\s*"file"', re.MULTILINE)
 _RUN: Final = Path("/run/libvirt")
 #: Keeps the consoles of guests: QEMU writes to it, it writes to their logs.
 VIRTLOGD: Final = Daemon("virtlogd", (_RUN / "virtlogd-sock",), supervised=False)
@@ -59,13 +62,14 @@ def ensure_libvirt(settings: Settings) -> str:
     """
     if not manages_libvirt(settings):
         return "not ours to start"
-    if LIBVIRTD.answers and VIRTLOGD.answers:
+    wanted = (VIRTLOGD, LIBVIRTD) if _needs_virtlogd() else (LIBVIRTD,)
+    if all(daemon.answers for daemon in wanted):
         return "answers"
     if _SYSTEMD.exists():
         subprocess.run(["systemctl", "start", "virtlogd.socket", "libvirtd"], check=False)
         _wait_for(LIBVIRTD, "journalctl -u libvirtd says why")
         return "started by systemd"
-    started = [daemon.name for daemon in (VIRTLOGD, LIBVIRTD) if _ensure(daemon, settings)]
+    started = [daemon.name for daemon in wanted if _ensure(daemon, settings)]
     return f"started {' and '.join(started)}"
 
 
@@ -96,6 +100,14 @@ def stop_ours(settings: Settings) -> list[str]:
     for daemon in (LIBVIRTD, VIRTLOGD):
         _pid_file(settings, daemon).unlink(missing_ok=True)
     return stopped
+
+
+def _needs_virtlogd(config: Path = _QEMU_CONF) -> bool:
+    """Whether QEMU's consoles go through it: libvirt's default."""
+    try:
+        return not _WITHOUT_VIRTLOGD.search(config.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return True
 
 
 def _ensure(daemon: Daemon, settings: Settings) -> bool:

@@ -25,6 +25,8 @@ _FIXED: Final = {
     # Every process is an actor of ours: none is kept ready for tasks, which we have none of.
     "RAY_enable_worker_prestart": "0",
     "RAY_num_workers_soft_limit": "0",
+    # Ray makes its workers nicer than all else (15): beside busy guests ours would starve.
+    "RAY_worker_niceness": "0",
     # Logs lie in memory on most machines (/run).
     "RAY_ROTATION_MAX_BYTES": str(16 << 20),
     "RAY_ROTATION_BACKUP_COUNT": "2",
