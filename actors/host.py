@@ -19,6 +19,7 @@ import ray
 from actors.drivers.guest_work import GuestWork
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lanes
+from actors.drivers.observed import News, Observed
 from actors.model.errors import ComputeError, NotFound, Unavailable
 from actors.model.host import HostReport
 from actors.model.ids import HostId, InstanceId
@@ -26,7 +27,7 @@ from actors.model.instance import InstanceRecord, PowerState
 from actors.model.query import ConsoleOutput
 from actors.ports.clock import Clock, Gate
 from actors.ports.host import HostJob, HostOutcome, HostStep, PowerReport, StepResult
-from actors.ports.hypervisor import HostNetwork, Hypervisor, HypervisorFacts
+from actors.ports.hypervisor import Guest, HostNetwork, Hypervisor, HypervisorFacts
 from actors.ports.images import Images
 from actors.ports.reports import Reports
 from actors.ports.scheduler import Scheduler
@@ -105,8 +106,7 @@ class HostActor:
         self._epoch = 0
         #: Guests that came up since this process started: the scheduler forgives failed boots.
         self._boots = 0
-        self._known: dict[InstanceId, PowerState] = {}
-        self._seen: dict[InstanceId, PowerState] = {}
+        self._observed = Observed()
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         #: Rung when libvirt comes or goes: report at once, compare at once.
@@ -123,7 +123,7 @@ class HostActor:
         ]
 
     def __repr__(self) -> str:
-        return f"Host({self._settings.name}, {len(self._known)} VMs, {self._trouble or 'up'})"
+        return f"Host({self._settings.name}, {len(self._observed)} VMs, {self._trouble or 'up'})"
 
     @ray.method
     async def run(self, job: HostJob) -> HostOutcome:
@@ -136,7 +136,7 @@ class HostActor:
         lane = self._lanes.lane(instance)
         begun = self._ports.clock.monotonic()
         results: list[StepResult] = []
-        power = self._known.get(instance, PowerState.NOSTATE)
+        power = self._observed.of(instance)
         async with lane.turn(instance, job.sequence):
             for step in job.steps:
                 result = await self._work.step(step, job, lane)
@@ -149,7 +149,8 @@ class HostActor:
                 more = len(results) < len(job.steps)
                 if more and self._ports.clock.monotonic() - begun > _TELL_AFTER_SECONDS:
                     await self._progress(job, result)
-            self._note(instance, power)
+            if self._observed.job_done(instance, power, job.sequence):
+                self._news.set()
         return HostOutcome(tuple(results), power)
 
     @ray.method
@@ -161,13 +162,15 @@ class HostActor:
             lambda: _read_piece(path, instance, offset, min(limit, _CONSOLE_LIMIT))
         )
 
-    def _note(self, instance: InstanceId, power: PowerState) -> None:
-        """What a job left behind; its instance's actor learns it from the answer."""
-        if power is PowerState.NOSTATE:
-            self._known.pop(instance, None)
-        else:
-            self._known[instance] = power
-        self._seen.pop(instance, None)
+    @ray.method
+    async def guests(self) -> tuple[Guest, ...]:
+        """Our domains, as libvirt has them now.
+
+        Raises:
+            Unavailable: libvirtd is away.
+        """
+        await asyncio.shield(self._loading)
+        return await self._blocking(self._hypervisor.guests)
 
     async def _progress(self, job: HostJob, result: StepResult) -> None:
         try:
@@ -196,11 +199,11 @@ class HostActor:
         self._loop.call_soon_threadsafe(self._connection_changed, up, why)
 
     def _power_changed(self, instance: InstanceId, state: PowerState) -> None:
-        if self._lanes.busy(instance):
-            self._lanes.lane(instance).bell.set()
-            return  # the job's own answer will say what became of it
-        if self._known.get(instance) is not state:
-            self._seen[instance] = state
+        lane = self._lanes.lane(instance)
+        if lane.busy:
+            self._observed.event_during_job(instance, state)
+            lane.bell.set()
+        elif self._observed.event(instance, state, lane.newest):
             self._news.set()
 
     def _connection_changed(self, up: bool, why: str) -> None:
@@ -247,10 +250,7 @@ class HostActor:
         """Tell the instances' actors what changed under no operation."""
         await self._news.wait()
         self._news.clear()
-        seen, self._seen = self._seen, {}
-        reports = tuple(self._report(instance, state) for instance, state in seen.items())
-        if reports:
-            await self._send(reports)
+        await self._send(self._observed.take())
 
     async def _catch_up(self) -> None:
         """After a start or a lost connection, and now and then: compare all with libvirt."""
@@ -281,25 +281,30 @@ class HostActor:
 
     async def _compare(self, placed: tuple[InstanceRecord, ...]) -> None:
         """Tell what differs; a domain that nobody asked to remove is left alone, and said."""
-        guests = await self._blocking(self._hypervisor.guests)
-        states = {guest.instance: guest.power_state for guest in guests}
         for record in placed:
             lane = self._lanes.lane(record.id)
-            # What is read now is newer than anything this operation's host steps did before.
+            # What is read below is newer than all that its operations did before.
             lane.newest = max(lane.newest, record.sequence if record.task_state is None else 0)
-        reports = tuple(
-            PowerReport(
-                record.id,
-                self._settings.id,
-                states.get(record.id, PowerState.NOSTATE),
-                record.sequence,
-                self._ports.clock.now(),
-            )
+        quiet = {record.id: record.sequence for record in placed if not self._lanes.busy(record.id)}
+        guests = await self._blocking(self._hypervisor.guests)
+        states = {guest.instance: guest.power_state for guest in guests}
+        # A guest that a job has touched since the look began is the job's to tell of.
+        still = [
+            record
             for record in placed
-            if not self._lanes.busy(record.id)
-            and states.get(record.id, PowerState.NOSTATE) is not record.power_state
+            if quiet.get(record.id) == self._lanes.lane(record.id).newest
+            and not self._lanes.busy(record.id)
+        ]
+        self._observed.adopt(
+            {record.id: record.power_state for record in still if record.id in states}
         )
-        self._known = {one: state for one, state in states.items() if not self._lanes.busy(one)}
+        await self._send(
+            tuple(
+                News(record.id, state, record.sequence)
+                for record in still
+                if (state := states.get(record.id, PowerState.NOSTATE)) is not record.power_state
+            )
+        )
         strays = set(states) - {record.id for record in placed}
         if strays:
             _log.warning(
@@ -308,22 +313,23 @@ class HostActor:
                 len(strays),
                 ", ".join(sorted(strays)[:10]),
             )
-        if reports:
-            await self._send(reports)
 
-    def _report(self, instance: InstanceId, state: PowerState) -> PowerReport:
-        sequence = self._lanes.lane(instance).newest
-        return PowerReport(instance, self._settings.id, state, sequence, self._ports.clock.now())
-
-    async def _send(self, reports: tuple[PowerReport, ...]) -> None:
+    async def _send(self, news: tuple[News, ...]) -> None:
+        if not news:
+            return
+        now = self._ports.clock.now()
+        reports = tuple(
+            PowerReport(one.instance, self._settings.id, one.power_state, one.sequence, now)
+            for one in news
+        )
         try:
             await self._ports.reports.power(reports)
         except Unavailable:
             self._look.set()  # the next comparison will tell
             raise
-        for report in reports:
-            if not self._lanes.busy(report.instance):
-                self._known[report.instance] = report.power_state
+        for one in news:
+            if not self._lanes.busy(one.instance):
+                self._observed.told(one)
 
     async def _blocking(self, call: Callable[[], Value]) -> Value:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

@@ -4,6 +4,7 @@ from actors.handles.remote import Remote, host_name
 from actors.model.ids import HostId, InstanceId
 from actors.model.query import ConsoleOutput
 from actors.ports.host import HostJob, HostOutcome
+from actors.ports.hypervisor import Guest
 
 
 class HostHandle:
@@ -21,6 +22,11 @@ class HostHandle:
         """As ``Host.console_output``."""
         output: ConsoleOutput = await self._actor.call("console_output", instance, offset, limit)
         return output
+
+    async def guests(self) -> tuple[Guest, ...]:
+        """Our domains on the host, as its libvirt has them now."""
+        guests: tuple[Guest, ...] = await self._actor.call("guests")
+        return guests
 
 
 class HostsHandle:

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from actors.handles.conductor import ConductorHandle
@@ -29,6 +30,9 @@ from actors.store.tables import instant_text
 #: How long a call waits for an actor that Ray is starting again (about a second, measured).
 _PATIENCE_SECONDS: Final = 15.0
 _PAUSE_SECONDS: Final = 0.1
+
+#: Records kept for lists (about 6 KB each).
+_REMEMBERED: Final = 2048
 
 Value = TypeVar("Value")
 
@@ -89,9 +93,7 @@ class InstancesHandle:
                 for partition in self._partitions
             )
         )
-        decoded = [
-            [InstanceRecord.model_validate_json(body) for body in bodies] for bodies, _ in pages
-        ]
+        decoded = [[_instance(body) for body in bodies] for bodies, _ in pages]
         merged = tuple(heapq.merge(*decoded, key=lambda record: place(record.created, record.id)))
         more = len(merged) > query.limit or any(more for _, more in pages)
         return Page(items=merged[: query.limit], more=more)
@@ -170,6 +172,12 @@ class InstancesHandle:
 
     def _of(self, instance: InstanceId) -> _Partition:
         return self._partitions[partition_of(instance, len(self._partitions))]
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _instance(body: str) -> InstanceRecord:
+    # Most of a list is what it was the last time: the same text is the same record.
+    return InstanceRecord.model_validate_json(body)
 
 
 def _before(item: Cursor | OperationRecord) -> tuple[str, str]:

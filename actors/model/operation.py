@@ -102,5 +102,8 @@ class OperationRecord(StoredRecord):
 
     @property
     def step(self) -> str:
-        """The step in hand, or the last one; empty before the first."""
+        """The first step in hand, or the last one done; empty before the first."""
+        for entry in self.steps:
+            if entry.finished is None:
+                return entry.name
         return self.steps[-1].name if self.steps else ""

@@ -54,7 +54,8 @@ BOOT = Saga(
     Action.CREATE,
     (
         Step("claim", claim_host, undo=release_claim),
-        Step("ports", ensure_ports, undo=remove_ports),
+        # A flat network reaches every host, so the cards do not wait for the host to be chosen.
+        Step("ports", ensure_ports, undo=remove_ports, beside=True),
         # No undo: the cache is the host's, and the next instance wants the image too.
         Step("image", HostStep.ENSURE_IMAGE, deadline_seconds=600.0),
         Step("network", HostStep.ENSURE_NETWORK, undo=HostStep.REMOVE_NETWORK),

@@ -132,7 +132,8 @@ class Engine:
         if isinstance(acts[0], HostStep):
             host_steps = [act for act in acts if isinstance(act, HostStep)]
             return await attempt.on_host(steps, host_steps)
-        return await attempt.call(steps[0], acts[0])
+        calls = [act for act in acts if not isinstance(act, HostStep)]
+        return await attempt.call(steps, calls)
 
     async def reach(self, action: Action, what: str, when: str) -> None:
         """Pass the gate of a step: ``create.claim.before``, ``create.undo_claim.after``."""
@@ -162,27 +163,46 @@ class _Attempt:
         self._pause = _FIRST_PAUSE_SECONDS
         self._since = engine.clock.monotonic()
 
-    async def call(self, step: Step, act: Call) -> _Result:
-        """One step that another owner serves."""
-        what = f"undo_{step.name}" if self._undoes else step.name
+    async def call(self, steps: Sequence[Step], acts: Sequence[Call]) -> _Result:
+        """Steps that other owners serve, at the same time."""
+        pending = dict(zip(steps, acts, strict=True))
         while True:
-            operation = self._cell.operation
-            work = Work(self._cell.record, operation, self._engine.cluster)
-            try:
-                await self._engine.reach(operation.action, what, "before")
-                learned = await self._timed(act(work), step.deadline_seconds)
-                await self._engine.reach(operation.action, what, "after")
-            except Cancelled:
-                raise
-            except ComputeError as error:
-                result = await self._answer(step, error)
-                if result is not None:
-                    return result
-            else:
-                done = journal.succeeded(self._cell.operation, (step,), self._engine.clock.now())
-                if "host_id" in learned and done.state is OperationState.RUNNING:
-                    done = done.evolve(host_id=learned["host_id"], host=learned["host"])
-                return _Result(done, learned)
+            answers = await asyncio.gather(*(self._one(*item) for item in pending.items()))
+            told = dict(zip(pending, answers, strict=True))
+            good = {step: answer for step, answer in told.items() if isinstance(answer, Mapping)}
+            bad = [(step, one) for step, one in told.items() if isinstance(one, ComputeError)]
+            learned = {key: value for answer in good.values() for key, value in answer.items()}
+            operation = self._learn(tuple(good), learned)
+            if not bad:
+                return _Result(operation, learned)
+            if good:
+                await self._cell.write(operation, learned, None, None)
+                pending = {step: act for step, act in pending.items() if step not in good}
+            # What failed for good ends the move, whatever else is away.
+            result = await self._answer(*min(bad, key=lambda one: isinstance(one[1], Unavailable)))
+            if result is not None:
+                return result
+
+    async def _one(self, step: Step, act: Call) -> Mapping[str, object] | ComputeError:
+        """Make one call; its failure is an answer, for its neighbours go on."""
+        operation = self._cell.operation
+        what = f"undo_{step.name}" if self._undoes else step.name
+        work = Work(self._cell.record, operation, self._engine.cluster)
+        try:
+            await self._engine.reach(operation.action, what, "before")
+            learned = await self._timed(act(work), step.deadline_seconds)
+            await self._engine.reach(operation.action, what, "after")
+        except Cancelled:
+            raise
+        except ComputeError as error:
+            return error
+        return learned
+
+    def _learn(self, steps: Sequence[Step], learned: Mapping[str, object]) -> OperationRecord:
+        operation = journal.succeeded(self._cell.operation, steps, self._engine.clock.now())
+        if "host_id" in learned and not self._undoes:
+            operation = operation.evolve(host_id=learned["host_id"], host=learned["host"])
+        return operation
 
     async def on_host(self, steps: Sequence[Step], acts: Sequence[HostStep]) -> _Result:
         """Neighbouring steps on the instance's host, in one call."""
@@ -202,7 +222,9 @@ class _Attempt:
             )
             host = self._engine.cluster.hosts.host(host_id)
             try:
-                outcome = await self._timed(host.run(job), deadline + operation.grace_seconds)
+                outcome = await self._timed(
+                    host.run(job), deadline + operation.grace_seconds, fenced=True
+                )
             except Cancelled:
                 raise
             except ComputeError as error:
@@ -270,11 +292,13 @@ class _Attempt:
             and waited >= self._engine.evict_after_seconds
         )
 
-    async def _timed(self, call: Awaitable[Answer], deadline_seconds: float) -> Answer:
+    async def _timed(
+        self, call: Awaitable[Answer], deadline_seconds: float, *, fenced: bool = False
+    ) -> Answer:
         """Wait for a call, for at most so long.
 
         When a newer operation cancels this run, a call to the scheduler or the network is still
-        waited for: it must not act after the newer operation's own.
+        waited for: it must not act after the newer operation's own. A host's lane is a fence.
         """
         task = asyncio.ensure_future(call)
         try:
@@ -285,7 +309,8 @@ class _Attempt:
                 f"No answer within {deadline_seconds:.0f} seconds.", "STEP_TIMED_OUT"
             ) from None
         except asyncio.CancelledError:
-            await asyncio.wait({task}, timeout=_LONGEST_PAUSE_SECONDS)
+            if not fenced:
+                await asyncio.wait({task}, timeout=_LONGEST_PAUSE_SECONDS)
             raise
 
 

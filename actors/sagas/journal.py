@@ -66,11 +66,11 @@ def advance(saga: Saga, operation: OperationRecord, now: datetime) -> tuple[Oper
         pending = _pending(saga, operation)
         if not pending:
             return _end(operation, OperationState.SUCCEEDED, now), Rest()
-        steps = _together(pending, lambda step: step.do)
+        steps = _neighbours(pending, lambda step: step.do)
         return _note(operation, steps, StepState.STARTED, now), Perform(steps)
     undoable = _undoable(saga, operation)
     if undoable:
-        steps = _together(undoable, lambda step: step.undo)
+        steps = _neighbours(undoable, lambda step: step.undo)
         return _note(operation, steps, StepState.UNDO_STARTED, now), Unwind(steps)
     return _undone(saga, operation, now)
 
@@ -155,11 +155,12 @@ def _undoable(saga: Saga, operation: OperationRecord) -> list[Step]:
     return [step for step in reversed(saga.steps) if step.name in touched and step.undo is not None]
 
 
-def _together(steps: Sequence[Step], side: Callable[[Step], object]) -> tuple[Step, ...]:
-    """The first step, with the host's own neighbours: they travel to it in one call."""
-    if not isinstance(side(steps[0]), HostStep):
-        return (steps[0],)
-    return tuple(takewhile(lambda step: isinstance(side(step), HostStep), steps))
+def _neighbours(steps: Sequence[Step], side: Callable[[Step], object]) -> tuple[Step, ...]:
+    """The first step with those that go with it: the host's own, or those made beside it."""
+    first, *others = steps
+    if isinstance(side(first), HostStep):
+        return tuple(takewhile(lambda step: isinstance(side(step), HostStep), steps))
+    return (first, *takewhile(lambda step: step.beside, others))
 
 
 def _note(

@@ -48,12 +48,14 @@ class Step:
         do: Converges towards the step's end.
         undo: Converges towards the step never having been done. None where there is nothing to
             undo; the saga says why.
+        beside: Whether it needs nothing of the step before it: the two are made at once.
         deadline_seconds: How long it may take while nothing it needs is away.
     """
 
     name: str
     do: Call | HostStep
     undo: Call | HostStep | None = None
+    beside: bool = False
     deadline_seconds: float = 30.0
 
 
