@@ -14,9 +14,9 @@ DELETE = Saga(
         Step("domain", HostStep.ENSURE_ABSENT, deadline_seconds=60.0),
         Step("disk", HostStep.REMOVE_DISK),
         Step("network", HostStep.REMOVE_NETWORK),
-        Step("ports", remove_ports),
         # Last: what the instance held may only go to another when the guest is gone.
-        Step("claim", release_claim),
+        Step("ports", remove_ports),
+        Step("claim", release_claim, beside=True),
     ),
     only_forward=True,
 )
