@@ -1,5 +1,6 @@
 """The links of this host, over a netlink socket that stays open (rtnetlink(7))."""
 
+import asyncio
 import errno
 import os
 from collections.abc import Callable, Iterable
@@ -65,6 +66,7 @@ class Links:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "netlink")
         self._socket: _Netlink | None = None
+        self._event_loop: asyncio.AbstractEventLoop | None = None
 
     def close(self) -> None:
         """Close the socket. The links stay."""
@@ -141,18 +143,27 @@ class Links:
 
     def _ask(self, ask: Callable[[_Netlink], Result]) -> Result:
         def talk() -> Result:
-            if self._socket is None:
-                self._socket = cast("_Netlink", IPRoute())  # type: ignore[no-untyped-call]
-            return ask(self._socket)
+            return ask(self._open())
 
         try:
             return self._thread.submit(talk).result()
         except (NetlinkError, OSError) as error:
             raise refused(f"netlink: {error}") from error
 
+    def _open(self) -> _Netlink:
+        if self._socket is None:
+            # Not the process's own kind of loop: Ray's actors have uvloop, which opens no netlink.
+            self._event_loop = asyncio.SelectorEventLoop()
+            route = IPRoute(use_event_loop=self._event_loop)  # type: ignore[no-untyped-call]
+            self._socket = cast("_Netlink", route)
+        return self._socket
+
     def _close(self) -> None:
-        if self._socket is not None:
+        if self._socket is not None and self._event_loop is not None:
             self._socket.close()
+            # What closing has left to be done.
+            self._event_loop.run_until_complete(self._event_loop.shutdown_asyncgens())
+            self._event_loop.close()
             self._socket = None
 
 

@@ -1,5 +1,6 @@
 """What hostnet decides without touching the host; the rest is in tests/live/test_hostnet.py."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
+import uvloop
 
 from actors.hostnet import forward_policy, state_file
 from actors.hostnet.bridge_network import BridgeNetwork
 from actors.hostnet.command import run
 from actors.hostnet.dnsmasq import Lease
 from actors.hostnet.forward_policy import dropping_chains, forward_drops
+from actors.hostnet.links import Links
 from actors.hostnet.no_network import NoNetwork
 from actors.hostnet.plan import Plan
 from actors.hostnet.process import Process
@@ -105,6 +108,20 @@ def test_a_command_that_fails_says_why() -> None:
         run(("sh", "-c", "echo broken >&2; exit 3"))
     with pytest.raises(HypervisorRefused, match="No such file"):
         run(("novaray-no-such-program",))
+
+
+def test_links_are_read_whatever_the_event_loop_of_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Ray's actors run uvloop, whose loops open no netlink socket.
+    monkeypatch.setattr(asyncio, "new_event_loop", uvloop.new_event_loop)
+    links = Links()
+    try:
+        loopback = links.find("lo")
+    finally:
+        links.close()
+    assert loopback is not None
+    assert loopback.index == 1
 
 
 def test_a_process_is_known_by_more_than_its_number() -> None:
