@@ -81,7 +81,8 @@ def start(spec: NodeSpec) -> None:
         dashboard_host="127.0.0.1",
         dashboard_port=spec.dashboard_port or None,
         include_log_monitor=False,
-        no_monitor=True,
+        no_monitor=not spec.autoscaling_config,
+        autoscaling_config=spec.autoscaling_config or None,
         ray_client_server_port=None,
         # Any: several nodes may share a machine, and a taken port costs seconds of retries.
         dashboard_agent_listen_port=0,

@@ -19,6 +19,8 @@ class NodeSpec:
     port: int = 0
     #: 0 for no dashboard.
     dashboard_port: int = 0
+    #: ``ray up`` lets a process on the head start the other nodes; this is what it reads.
+    autoscaling_config: str = ""
 
     def to_json(self) -> str:
         """As it is passed."""

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cluster import checks, ray_cluster
@@ -36,8 +36,13 @@ class Summary:
     seconds: float
 
 
-def up(settings: Settings, progress: Progress) -> Summary:
+def up(settings: Settings, progress: Progress, autoscaling_config: str = "") -> Summary:
     """Start what does not run. What runs already stays as it is.
+
+    Args:
+        settings: The node's.
+        progress: Is told each step.
+        autoscaling_config: What ``ray up`` has put on this head, to start other nodes by.
 
     Raises:
         Trouble: Something is missing or does not start; what was started stays.
@@ -60,7 +65,7 @@ def up(settings: Settings, progress: Progress) -> Summary:
             with progress.step(f"libvirt at {settings.libvirt_uri}") as step:
                 step.says(ensure_libvirt(settings))
         with progress.step(f"Ray head on {settings.ray_address}") as step:
-            step.says(_ensure_head(settings))
+            step.says(_ensure_head(settings, autoscaling_config))
         with joined(settings):
             asyncio.run(_compose(settings, progress, credentials, renewed))
     return Summary(
@@ -98,7 +103,7 @@ def _ensure_keys(settings: Settings) -> bool:
     return ensure_certificates(files.folder, tuple(dict.fromkeys((*names, *server_names(listens)))))
 
 
-def _ensure_head(settings: Settings) -> str:
+def _ensure_head(settings: Settings, autoscaling_config: str) -> str:
     found = ray_cluster.ray_processes(settings)
     if ray_cluster.runs(found, head=True):
         return "runs already"
@@ -106,9 +111,8 @@ def _ensure_head(settings: Settings) -> str:
         ray_cluster.end_node(settings)
     checks.check_ports(settings)
     ray_cluster.remove_old_sessions(settings)
-    ray_cluster.start_node(
-        settings, ray_cluster.node_spec(settings, node_labels(settings, control=True))
-    )
+    spec = ray_cluster.node_spec(settings, node_labels(settings, control=True))
+    ray_cluster.start_node(settings, replace(spec, autoscaling_config=autoscaling_config))
     return "started" if not found else "started again"
 
 

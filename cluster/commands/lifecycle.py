@@ -1,6 +1,7 @@
 """``up``, ``down``, ``status`` and ``env``."""
 
 import shlex
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,7 +36,12 @@ _DASHBOARD: str = """\
 
 
 @command(app, "up", "nova-manage up", "NOVARAY_LISTEN=0.0.0.0:8774 nova-manage up")
-def up_command() -> None:
+def up_command(
+    autoscaling_config: Annotated[
+        Path | None,
+        typer.Option(help="For ray up: what it starts the other nodes by.", show_default=False),
+    ] = None,
+) -> None:
     """Start this node's control plane, gateway and host, or what of it does not run.
 
     Running it again changes nothing. After a crash, or after "down", it finds the same state and
@@ -45,7 +51,8 @@ def up_command() -> None:
     from cluster.up import up
 
     settings = load_settings()
-    done = up(settings, Progress())
+    config = str(autoscaling_config.expanduser().resolve()) if autoscaling_config else ""
+    done = up(settings, Progress(), config)
     dashboard = _DASHBOARD.format(url=done.dashboard, token=settings.ray_token_file)
     typer.echo(
         _UP.format(
