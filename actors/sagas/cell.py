@@ -15,19 +15,23 @@ from actors.lifecycle import machine
 from actors.lifecycle.events import Begin, Interrupt, Moved, PowerObserved, Requested
 from actors.model.commands import InstanceCommand
 from actors.model.errors import Cancelled, ComputeError, Fenced, NotFound, Unavailable
-from actors.model.ids import InstanceId
+from actors.model.ids import InstanceId, OperationId
 from actors.model.instance import InstanceRecord, PowerState, VmState
 from actors.model.operation import OperationRecord, OperationState
 from actors.model.query import Accepted
 from actors.ports.clock import Clock
 from actors.ports.host import HostStep
 from actors.ports.store import Eviction
+from actors.sagas import journal
 from actors.sagas.engine import Engine
 
 _log: Final = logging.getLogger(__name__)
 
 #: Between two tries to write while the store is away, seconds.
 _STORE_PAUSE_SECONDS: Final = 0.2
+#: Between two tries of a run that met what it cannot handle, seconds: at first, and at most.
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_LONGEST_PAUSE_SECONDS: Final = 30.0
 
 
 class Recorder(Protocol):
@@ -48,7 +52,7 @@ class Recorder(Protocol):
 
 
 class Cell:
-    """The mailbox and the state of one instance. Implements ``engine.Cell``."""
+    """The mailbox and the state of one instance."""
 
     def __init__(
         self,
@@ -74,7 +78,7 @@ class Cell:
 
     @property
     def operation(self) -> OperationRecord:
-        """The operation under way (``engine.Cell``).
+        """The operation under way.
 
         Raises:
             LookupError: None has been under way since this actor started.
@@ -172,11 +176,15 @@ class Cell:
         power_state: PowerState | None,
         eviction: Eviction | None,
     ) -> None:
-        """Make a move of the running operation durable (``engine.Cell``)."""
+        """Make a move of the running operation durable.
+
+        Raises:
+            Cancelled: A newer operation has taken the instance over.
+        """
         async with self._turn:
             mine = self.operation
             if mine.id != operation.id or mine.done:
-                raise Cancelled(f"Operation {operation.id} was interrupted.", "INTERRUPTED")
+                raise _interruption(operation.id)
             now = self._clock.now()
             operation = operation.evolve(
                 generation=mine.generation + 1,
@@ -188,7 +196,7 @@ class Cell:
             await self._durably(record, [operation], eviction)
 
     async def pause(self, seconds: float) -> None:
-        """Wait so long, or until somebody rings (``engine.Cell``)."""
+        """Wait so long, or until somebody rings."""
         self._bell.clear()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._bell.wait(), seconds)
@@ -233,23 +241,91 @@ class Cell:
 
     def _start(self, before: asyncio.Task[None] | None) -> None:
         """Run the operation, once the interrupted run before it has let go."""
-        self._runner = asyncio.create_task(self._run(before))
+        run = _Run(self, self.operation.id)
+        self._runner = asyncio.create_task(self._run(run, before), name=f"run {run.id}")
 
-    async def _run(self, before: asyncio.Task[None] | None) -> None:
+    async def _run(self, run: "_Run", before: asyncio.Task[None] | None) -> None:
         if before is not None and not before.done():
             before.cancel()
             await asyncio.wait({before})
+        pause = _FIRST_PAUSE_SECONDS
+        while (trouble := await self._trouble(run)) is not None:
+            # An operation is never left lying: it says what is wrong, and is tried again.
+            with suppress(ComputeError):
+                await self.write(journal.waiting(run.operation, trouble), {}, None, None)
+            await self.pause(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def _trouble(self, run: "_Run") -> str | None:
+        """Run the operation to its end; what kept it from there, or None."""
         try:
-            await self._engine.run(self)
-        except Cancelled:
-            _log.info("an operation on instance %s was interrupted", self._record.id)
+            await self._engine.run(run)
         except Fenced:
             _log.error("this actor has been replaced; instance %s rests", self._record.id)
-        except ComputeError:
-            _log.exception("the operation on instance %s cannot go on", self._record.id)
-        except Exception:
-            _log.exception("the operation on instance %s met a bug", self._record.id)
-            raise
+        except Cancelled as error:
+            if not run.interrupted:
+                # A host or an owner knows of a newer operation than we do.
+                _log.warning("operation %s was refused: %s", run.id, error)
+                return error.message
+            _log.info("operation %s was interrupted", run.id)
+        except ComputeError as error:
+            _log.exception("operation %s cannot go on", run.id)
+            return error.message
+        except Exception:  # noqa: BLE001 - a bug must not leave the instance busy for ever
+            _log.exception("operation %s met a bug", run.id)
+            return "An internal error occurred."
+        return None
+
+
+class _Run:
+    """The cell as one operation's run sees it. Implements ``engine.Cell``.
+
+    A newer operation is none of its business: what this run was just told (an answer, the end of
+    a pause) must not be taken for an answer to the newer one.
+    """
+
+    def __init__(self, cell: Cell, operation: OperationId) -> None:
+        self._cell = cell
+        self.id = operation
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a newer operation has taken the instance over."""
+        return self._cell.operation.id != self.id
+
+    @property
+    def record(self) -> InstanceRecord:
+        """As ``engine.Cell.record``."""
+        return self._cell.record
+
+    @property
+    def operation(self) -> OperationRecord:
+        """As ``engine.Cell.operation``.
+
+        Raises:
+            Cancelled: A newer operation has taken the instance over.
+        """
+        if self.interrupted:
+            raise _interruption(self.id)
+        return self._cell.operation
+
+    async def write(
+        self,
+        operation: OperationRecord,
+        learned: Mapping[str, object],
+        power_state: PowerState | None,
+        eviction: Eviction | None,
+    ) -> None:
+        """As ``engine.Cell.write``."""
+        await self._cell.write(operation, learned, power_state, eviction)
+
+    async def pause(self, seconds: float) -> None:
+        """As ``engine.Cell.pause``."""
+        await self._cell.pause(seconds)
+
+
+def _interruption(operation: OperationId) -> Cancelled:
+    return Cancelled(f"Operation {operation} was interrupted.", "INTERRUPTED")
 
 
 def not_found(instance: InstanceId) -> NotFound:
