@@ -124,7 +124,7 @@ test-live: $(PYTHON) guest-image  ## Real libvirtd and QEMU in test hosts (root)
 
 .PHONY: bench
 bench: $(PYTHON)  ## Measure, and print what was measured
-	@$(PYTHON) tools/bench.py $(ARGS)
+	@$(PYTHON) -m tools.bench $(ARGS)
 
 # ----------------------------------------------------------------------------------------------
 
