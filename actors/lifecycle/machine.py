@@ -160,12 +160,11 @@ def _moved(record: InstanceRecord, event: Moved) -> InstanceRecord:
         return _succeeded(record, operation.action, event.at)
     # Nova: only a failed build makes an ERROR; a failed stop or start leaves the state as it was,
     # with a fault.
-    failed_build = operation.action is Action.CREATE
-    return record.evolve(
-        vm_state=VmState.ERROR if failed_build else record.vm_state,
-        task_state=None,
-        fault=operation.fault,
-    )
+    record = record.evolve(task_state=None, fault=operation.fault)
+    if operation.action is Action.CREATE:
+        return record.evolve(vm_state=VmState.ERROR)
+    # What was seen meanwhile was only noted, and nobody will tell it again.
+    return _as_it_runs(record)
 
 
 def _task_of(operation: OperationRecord) -> TaskState:
@@ -191,9 +190,13 @@ def _observed(record: InstanceRecord, event: PowerObserved) -> InstanceRecord:
     changed = record.evolve(power_state=event.power_state)
     if record.task_state is not None:
         return changed  # an unfinished operation wins: only what is seen is noted
-    if record.vm_state is VmState.ACTIVE and event.power_state in _ENDED:
-        return changed.evolve(vm_state=VmState.STOPPED)
-    if record.vm_state is VmState.STOPPED and event.power_state in _RUNS:
+    return _as_it_runs(changed)
+
+
+def _as_it_runs(record: InstanceRecord) -> InstanceRecord:
+    if record.vm_state is VmState.ACTIVE and record.power_state in _ENDED:
+        return record.evolve(vm_state=VmState.STOPPED)
+    if record.vm_state is VmState.STOPPED and record.power_state in _RUNS:
         # Nova pulls the plug here. Somebody on the host started it on purpose: show what is.
-        return changed.evolve(vm_state=VmState.ACTIVE)
-    return changed
+        return record.evolve(vm_state=VmState.ACTIVE)
+    return record

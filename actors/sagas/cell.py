@@ -137,11 +137,16 @@ class Cell:
             return Accepted(instance=self._record, operation=self.operation)
 
     async def cancel(self) -> OperationRecord:
-        """Ask the operation under way to end early and undo itself."""
+        """Ask the operation under way to end early and undo itself.
+
+        Raises:
+            Conflict: It cannot be cancelled.
+        """
         async with self._turn:
             operation = self.operation
             if operation.done or operation.cancel_requested:
                 return operation
+            self._engine.check_cancel(operation)
             asked = operation.evolve(
                 cancel_requested=True,
                 generation=operation.generation + 1,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol, TypeVar, assert_never
 
-from actors.model.errors import Cancelled, ComputeError, Expired, NoValidHost, Unavailable
+from actors.model.errors import Cancelled, ComputeError, Conflict, Expired, NoValidHost, Unavailable
 from actors.model.ids import HostId
 from actors.model.instance import Fault, InstanceRecord, PowerState
 from actors.model.operation import Action, OperationRecord, OperationState
@@ -94,6 +94,20 @@ class Engine:
     def begin(self, operation: OperationRecord) -> OperationRecord:
         """The operation with its first move's intent: what is written when it is accepted."""
         return journal.advance(self._sagas[operation.action], operation, self._clock.now())[0]
+
+    def check_cancel(self, operation: OperationRecord) -> None:
+        """Let a cancel pass, or say why not.
+
+        Raises:
+            Conflict: It only ever goes forward.
+        """
+        if self._sagas[operation.action].only_forward:
+            raise Conflict(
+                f"A {operation.action.value} cannot be cancelled: it always goes on to its end.",
+                "OPERATION_NOT_CANCELLABLE",
+                "",
+                {"operation": operation.id},
+            )
 
     def progressed(self, operation: OperationRecord, act: HostStep) -> OperationRecord:
         """The operation, with a step noted that its host has done while others go on."""
@@ -261,7 +275,7 @@ class _Attempt:
     async def _answer(
         self, step: Step, error: ComputeError, host_id: HostId | None = None
     ) -> _Result | None:
-        """What follows from an error: the failure of the step, or None to try again."""
+        """What follows from an error: the end of the move, or None to try again."""
         now = self._engine.clock.now()
         operation = self._cell.operation
         if not isinstance(error, Unavailable) and not self._insists:
@@ -281,9 +295,14 @@ class _Attempt:
         noted = journal.waiting(operation, error.message)
         if noted is not operation:
             await self._cell.write(noted, {}, None, None)
-        await self._cell.pause(self._pause)
+        if not self._gives_up():
+            await self._cell.pause(self._pause)
         self._pause = min(self._pause * 2, _LONGEST_PAUSE_SECONDS)
-        return None
+        return _Result(self._cell.operation) if self._gives_up() else None
+
+    def _gives_up(self) -> bool:
+        """Whether somebody has asked for an end of what is only tried again."""
+        return self._cell.operation.cancel_requested and not self._insists
 
     def _leaves_it_to_the_host(self, error: ComputeError, waited: float) -> bool:
         return (

@@ -60,7 +60,7 @@ def advance(saga: Saga, operation: OperationRecord, now: datetime) -> tuple[Oper
     """
     if operation.done:
         return operation, Rest()
-    if operation.state is OperationState.RUNNING and operation.cancel_requested:
+    if operation.cancel_requested and _can_turn_back(saga, operation):
         operation = _turn_back(operation, None, now)
     if operation.state is OperationState.RUNNING:
         pending = _pending(saga, operation)
@@ -78,7 +78,7 @@ def advance(saga: Saga, operation: OperationRecord, now: datetime) -> tuple[Oper
 def succeeded(operation: OperationRecord, steps: Sequence[Step], now: datetime) -> OperationRecord:
     """These steps are done, or undone."""
     to = StepState.UNDONE if operation.state is OperationState.UNDOING else StepState.SUCCEEDED
-    return _note(operation, steps, to, now).evolve(waiting_for="")
+    return waiting(_note(operation, steps, to, now), "")
 
 
 def failed(operation: OperationRecord, step: Step, fault: Fault, now: datetime) -> OperationRecord:
@@ -98,6 +98,15 @@ def failed(operation: OperationRecord, step: Step, fault: Fault, now: datetime) 
 def waiting(operation: OperationRecord, what: str) -> OperationRecord:
     """Say what the operation waits for; empty when it moves again."""
     return operation if operation.waiting_for == what else operation.evolve(waiting_for=what)
+
+
+def _can_turn_back(saga: Saga, operation: OperationRecord) -> bool:
+    """Whether a cancel comes in time: something is still to do, or can be undone."""
+    return (
+        operation.state is OperationState.RUNNING
+        and not saga.only_forward
+        and bool(_pending(saga, operation) or _undoable(saga, operation))
+    )
 
 
 def _turn_back(operation: OperationRecord, fault: Fault | None, now: datetime) -> OperationRecord:

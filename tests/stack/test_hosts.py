@@ -124,6 +124,41 @@ async def test_an_operation_waits_for_libvirt_and_says_so(cluster: LocalCluster)
     assert cluster.domains() == {instance: "shutdown"}
 
 
+@pytest.mark.parametrize("away", ["host1", "libvirt"])
+async def test_what_waits_for_a_host_can_be_cancelled(cluster: LocalCluster, away: str) -> None:
+    instance = await running(cluster)
+    if away == "libvirt":
+        cluster.hypervisors["host1"].leave("the socket is gone")
+    else:
+        await cluster.kill("host1")
+    accepted = await cluster.act(instance, Action.STOP)
+
+    async def waits() -> bool:
+        return bool((await cluster.instances.operation(accepted.operation.id)).waiting_for)
+
+    await eventually(waits)
+    await cluster.instances.call("cancel", accepted.operation.id)
+    assert (await cluster.ended(accepted.operation, 5)).state is OperationState.CANCELLED
+    record = await cluster.instances.get(instance)
+    assert (record.vm_state, record.task_state) == (VmState.ACTIVE, None)
+    cluster.hypervisors["host1"].come_back()
+
+
+async def test_a_boot_that_waits_for_a_claim_can_be_cancelled(cluster: LocalCluster) -> None:
+    await cluster.kill("scheduler")
+    made = await cluster.boot()
+
+    async def waits() -> bool:
+        return bool((await cluster.instances.operation(made.operation.id)).waiting_for)
+
+    await eventually(waits)
+    await cluster.instances.call("cancel", made.operation.id)
+    cluster.spawn("scheduler")
+    assert (await cluster.ended(made.operation)).state is OperationState.CANCELLED
+    assert not [point for point in cluster.gate.reached if "ensure_" in point]
+    assert (await cluster.claims(), await cluster.ports()) == (0, 0)
+
+
 async def test_a_guest_that_ends_by_itself_is_shut_off(cluster: LocalCluster) -> None:
     instance = await running(cluster)
     cluster.hypervisors["host1"].force_off(instance)

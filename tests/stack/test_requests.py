@@ -87,6 +87,43 @@ async def test_a_second_delete_is_the_first(cluster: LocalCluster) -> None:
     await cluster.ended(first.operation)
 
 
+async def test_a_delete_is_not_cancelled(cluster: LocalCluster) -> None:
+    """Half a deleted instance is none: it only ever goes forward."""
+    made = await cluster.boot()
+    await cluster.ended(made.operation)
+    cluster.gate.hold("delete.ensure_absent.after")
+    deleted = await cluster.act(made.instance.id, Action.DELETE)
+    await cluster.gate.arrival("delete.ensure_absent.after")
+    with pytest.raises(Conflict) as refusal:
+        await cluster.instances.call("cancel", deleted.operation.id)
+    assert refusal.value.reason == "OPERATION_NOT_CANCELLABLE"
+    cluster.gate.release("delete.ensure_absent.after")
+    assert (await cluster.ended(deleted.operation)).state is OperationState.SUCCEEDED
+    assert (await cluster.claims(), await cluster.ports()) == (0, 0)
+
+
+@pytest.mark.parametrize("action", [Action.STOP, Action.START])
+async def test_a_cancel_that_comes_too_late_changes_nothing(
+    cluster: LocalCluster, action: Action
+) -> None:
+    """The guest is off, or runs: with nothing to undo, that is what there is to say."""
+    made = await cluster.boot()
+    await cluster.ended(made.operation)
+    if action is Action.START:
+        await cluster.ended((await cluster.act(made.instance.id, Action.STOP)).operation)
+    point = "stop.ensure_stopped.after" if action is Action.STOP else "start.ensure_running.after"
+    cluster.gate.hold(point)
+    accepted = await cluster.act(made.instance.id, action)
+    await cluster.gate.arrival(point)
+    await cluster.instances.call("cancel", accepted.operation.id)
+    cluster.gate.release(point)
+    done = await cluster.ended(accepted.operation)
+    assert done.state is OperationState.SUCCEEDED
+    record = await cluster.instances.get(made.instance.id)
+    off = action is Action.STOP
+    assert record.vm_state is (VmState.STOPPED if off else VmState.ACTIVE)
+
+
 async def test_an_instance_costs_the_same_with_many_others(cluster: LocalCluster) -> None:
     """What each boot writes and asks for does not grow with what is there."""
     costs: set[tuple[int, int]] = set()

@@ -123,6 +123,18 @@ def test_an_unfinished_operation_wins_over_a_report() -> None:
     assert after.power_state is PowerState.SHUTDOWN
 
 
+def test_what_a_report_told_meanwhile_holds_when_the_operation_fails() -> None:
+    """Hosts tell of a change once: what was only noted while busy must not be lost."""
+    busy = observed(instance(task_state=TaskState.POWERING_OFF), PowerState.SHUTDOWN)
+    failed = operation(busy, Action.STOP, state=OperationState.FAILED)
+    after, _ = machine.step(busy, Moved(failed, NOW))
+    assert (after.vm_state, after.task_state) == (VmState.STOPPED, None)
+    off = instance(vm_state=VmState.STOPPED, task_state=TaskState.POWERING_ON)
+    cancelled = operation(off, Action.START, state=OperationState.CANCELLED)
+    after, _ = machine.step(off, Moved(cancelled, NOW, {}, PowerState.RUNNING))
+    assert (after.vm_state, after.task_state) == (VmState.ACTIVE, None)
+
+
 def test_stale_and_foreign_reports_are_dropped() -> None:
     record = instance(sequence=3)
     assert observed(record, PowerState.SHUTDOWN, sequence=2) is record

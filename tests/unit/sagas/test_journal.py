@@ -46,6 +46,29 @@ def test_the_intent_is_noted_before_the_act(action: Action) -> None:
     assert noted == [step.name for step in move.steps]
 
 
+def test_what_is_noted_already_is_not_written_again() -> None:
+    begun, move = journal.advance(SAGAS[Action.STOP], fresh(Action.STOP), NOW)
+    assert isinstance(move, Perform)
+    done = journal.succeeded(begun, move.steps, NOW)
+    assert done is not begun
+    assert journal.succeeded(done, move.steps, NOW) is done
+    assert journal.succeeded(done, (), NOW) is done
+
+
+def test_a_cancel_counts_while_something_is_to_do_or_to_undo() -> None:
+    boot, stop, delete = (SAGAS[a] for a in (Action.CREATE, Action.STOP, Action.DELETE))
+    for saga, end in ((boot, OperationState.UNDOING), (stop, OperationState.SUCCEEDED)):
+        now = fresh(saga.action)
+        while isinstance((made := journal.advance(saga, now, NOW))[1], Perform):
+            now = journal.succeeded(made[0], made[1].steps, NOW)
+        begun, _ = journal.advance(saga, now.evolve(cancel_requested=True), NOW)
+        assert begun.state is end
+    begun, _ = journal.advance(stop, fresh(Action.STOP).evolve(cancel_requested=True), NOW)
+    assert begun.state is OperationState.CANCELLED
+    _, move = journal.advance(delete, fresh(Action.DELETE).evolve(cancel_requested=True), NOW)
+    assert isinstance(move, Perform)
+
+
 def test_a_failure_is_undone_backwards() -> None:
     boot = SAGAS[Action.CREATE]
     now, move = journal.advance(boot, fresh(Action.CREATE), NOW)
