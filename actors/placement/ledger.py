@@ -233,7 +233,7 @@ class ClaimLedger:
             record = self._hosts.get(host)
             if record is not None and record.state is HostState.UP:
                 _log.warning("host %s (%s) has not reported: down", record.name, host)
-                self._write_host(record.evolve(state=HostState.DOWN, updated=now))
+                self._write_host(_silent(record).evolve(updated=now))
 
     def set_enabled(self, host: str, enabled: bool, reason: str, now: datetime) -> HostUsage:
         """Take a host out of placement or back in; coming back, its failed boots are forgotten.
@@ -258,7 +258,7 @@ class ClaimLedger:
         limit = at - self._down_after
         silent = {host for host, last in self._heard.reports.items() if last < limit}
         return tuple(
-            self._usage(record.evolve(state=HostState.DOWN) if record.id in silent else record)
+            self._usage(_silent(record) if record.id in silent else record)
             for record in sorted(self._hosts.values(), key=lambda record: record.name)
         )
 
@@ -320,6 +320,12 @@ class ClaimLedger:
         self._names[record.name] = record.id
         self._fleet.put(record)
         self._host_rows[record.id] = (stored, record)
+
+
+def _silent(record: HostRecord) -> HostRecord:
+    """A silent host, with why it is down: what it said last of its trouble, or its silence."""
+    trouble = record.trouble or "it has not reported lately"
+    return record.evolve(state=HostState.DOWN, trouble=trouble)
 
 
 def _new_host(report: HostReport, now: datetime) -> HostRecord:

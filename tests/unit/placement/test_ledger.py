@@ -215,10 +215,12 @@ def test_a_silent_host_is_down_until_it_reports() -> None:
     ledger.expire(NOW, later)
     (record,) = ledger.take_changes().hosts
     assert (record.name, record.state, record.generation) == ("h1", HostState.DOWN, 2)
+    assert record.trouble == ledger.usages(later)[0].record.trouble != ""
     ledger.expire(NOW, later)
     assert ledger.take_changes().hosts == ()
     ledger.report(report("h1"), NOW, later)
-    assert ledger.take_changes().hosts[0].state is HostState.UP
+    (record,) = ledger.take_changes().hosts
+    assert (record.state, record.trouble) == (HostState.UP, "")
 
 
 def test_after_a_restart_hosts_have_time_to_report() -> None:
