@@ -204,7 +204,9 @@ class Claims(RuleBasedStateMachine):
             assert usage.instances == len(mine)
             assert usage.claimed == total(mine)
             # Silence may be known before it is written.
-            assert usage.record in (stored[name], stored[name].evolve(state=HostState.DOWN))
+            why = stored[name].trouble or "it has not reported lately"
+            silent = stored[name].evolve(state=HostState.DOWN, trouble=why)
+            assert usage.record in (stored[name], silent)
 
     @invariant()
     def no_host_is_over_its_capacity(self) -> None:
