@@ -12,7 +12,14 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from actors.lifecycle import machine
-from actors.lifecycle.events import Begin, Interrupt, Moved, PowerObserved, Requested
+from actors.lifecycle.events import (
+    Begin,
+    Interrupt,
+    Moved,
+    OperationLost,
+    PowerObserved,
+    Requested,
+)
 from actors.model.commands import InstanceCommand
 from actors.model.errors import Cancelled, ComputeError, Fenced, NotFound, Unavailable
 from actors.model.ids import InstanceId, OperationId
@@ -156,8 +163,8 @@ class Cell:
             self.wake()
             return self.operation
 
-    async def observe(self, event: PowerObserved) -> None:
-        """Take in what a host reports."""
+    async def observe(self, event: PowerObserved | OperationLost) -> None:
+        """Take in what has come to light."""
         async with self._turn:
             record, _ = machine.step(self._record, event)
             if record is not self._record:

@@ -258,19 +258,22 @@ class _Attempt:
         """What the host's answer means: an end, or the steps still to do."""
         error = outcome.results[-1].error if outcome.results else None
         if error is None:
-            return self._all_done(steps, outcome.power_state), steps, acts
+            return self._all_done(steps, outcome), steps, acts
         if isinstance(error, Cancelled):
             raise error
         good = len(outcome.results) - 1
         if good:
             noted = journal.succeeded(self._cell.operation, steps[:good], self._engine.clock.now())
+            noted = journal.timed(noted, steps[:good], outcome.results)
             await self._cell.write(noted, {}, None, None)
             steps, acts = steps[good:], acts[good:]
         return await self._answer(steps[0], error, host_id), steps, acts
 
-    def _all_done(self, steps: Sequence[Step], power_state: PowerState | None) -> _Result:
+    def _all_done(self, steps: Sequence[Step], outcome: HostOutcome | None) -> _Result:
         done = journal.succeeded(self._cell.operation, steps, self._engine.clock.now())
-        return _Result(done, {}, power_state)
+        if outcome is None:
+            return _Result(done)
+        return _Result(journal.timed(done, steps, outcome.results), {}, outcome.power_state)
 
     async def _answer(
         self, step: Step, error: ComputeError, host_id: HostId | None = None

@@ -21,7 +21,7 @@ from typing import Final
 from actors.model.errors import Kind
 from actors.model.instance import Fault
 from actors.model.operation import OperationRecord, OperationState, StepEntry, StepState
-from actors.ports.host import HostStep
+from actors.ports.host import HostStep, StepResult
 from actors.sagas.saga import Saga, Step
 
 
@@ -79,6 +79,20 @@ def succeeded(operation: OperationRecord, steps: Sequence[Step], now: datetime) 
     """These steps are done, or undone."""
     to = StepState.UNDONE if operation.state is OperationState.UNDOING else StepState.SUCCEEDED
     return waiting(_note(operation, steps, to, now), "")
+
+
+def timed(
+    operation: OperationRecord, steps: Sequence[Step], results: Sequence[StepResult]
+) -> OperationRecord:
+    """The log with the host's own times for steps that travelled to it together."""
+    times = {step.name: result for step, result in zip(steps, results, strict=False)}
+    entries = tuple(
+        entry.evolve(started=times[entry.name].started, finished=times[entry.name].finished)
+        if entry.attempt == operation.attempt and entry.name in times
+        else entry
+        for entry in operation.steps
+    )
+    return operation.evolve(steps=entries)
 
 
 def failed(operation: OperationRecord, step: Step, fault: Fault, now: datetime) -> OperationRecord:

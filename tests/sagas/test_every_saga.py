@@ -168,3 +168,16 @@ async def test_a_boot_is_cancelled(cluster: LocalCluster, point: str) -> None:
     # A cancel that comes when the last step has acted comes in time all the same: nothing is kept.
     assert done.state is OperationState.CANCELLED, (last, done)
     await assert_clean(cluster)
+
+
+async def test_the_log_has_each_step_s_own_time(cluster: LocalCluster) -> None:
+    """Steps that travel to the host in one call are timed there."""
+    boot = await begin(cluster, Action.CREATE)
+    done = await cluster.ended(boot)
+    host = [entry for entry in done.steps if entry.name not in {"claim", "ports"}]
+    ends = [entry.finished for entry in host]
+    assert len(host) == 4
+    assert None not in ends
+    for one, following in zip(host, host[1:], strict=False):
+        assert one.finished is not None
+        assert one.started < one.finished <= following.started
