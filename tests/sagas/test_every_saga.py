@@ -5,6 +5,7 @@ Real actors, SQLite and libvirt's test driver, in one process. What a real ``kil
 """
 
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,6 @@ async def test_the_log_has_each_step_s_own_time(cluster: LocalCluster) -> None:
     ends = [entry.finished for entry in host]
     assert len(host) == 4
     assert None not in ends
-    for one, following in zip(host, host[1:], strict=False):
+    for one, following in pairwise(host):
         assert one.finished is not None
         assert one.started < one.finished <= following.started
