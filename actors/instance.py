@@ -8,20 +8,20 @@ shell loads them, finds them, and writes what became of them; what may happen to
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import ray
 
 from actors.lifecycle import machine
-from actors.lifecycle.events import PowerObserved
+from actors.lifecycle.events import OperationLost, PowerObserved
 from actors.lifecycle.roster import Roster
 from actors.model.commands import CreateInstance, InstanceCommand
-from actors.model.errors import AlreadyExists, NotFound, Stale, Unavailable
+from actors.model.errors import AlreadyExists, ComputeError, Conflict, NotFound, Stale
 from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, split_operation_id
 from actors.model.instance import InstanceRecord, VmState
 from actors.model.operation import OperationRecord, StepState
 from actors.model.query import Accepted, InstanceQuery
-from actors.model.reply import Reply, reply_to
+from actors.model.reply import Err, Reply, reply_to, unwrap
 from actors.ports.clock import Clock, Gate
 from actors.ports.host import HostStep, PowerReport
 from actors.ports.metrics import Metrics
@@ -103,6 +103,8 @@ class InstanceActor:
     ) -> tuple[Reply[InstanceRecord], ...]:
         """Instances by id."""
         await self._loaded()
+        # A birth ends a moment after its write.
+        await _settled(self._births[one] for one in instances if one in self._births)
         await _settled(self._writes[one] for one in instances if one in self._writes)
         return tuple([await reply_to(self._get(one)) for one in instances])
 
@@ -138,14 +140,14 @@ class InstanceActor:
     async def power(self, reports: tuple[PowerReport, ...]) -> None:
         """Take in what a host reports."""
         await self._loaded()
-        for report in reports:
-            cell = self._cells.get(report.instance)
-            if cell is not None:
-                await cell.observe(
-                    PowerObserved(
-                        report.power_state, report.host_id, report.sequence, self._clock.now()
-                    )
-                )
+        now = self._clock.now()
+        told = [
+            cell.observe(PowerObserved(report.power_state, report.host_id, report.sequence, now))
+            for report in reports
+            if (cell := self._cells.get(report.instance)) is not None
+        ]
+        for reply in await asyncio.gather(*map(reply_to, told)):
+            unwrap(reply)  # what could not be noted, the host tells again
 
     @ray.method
     async def progress(self, instance: InstanceId, sequence: int, step: HostStep) -> None:
@@ -251,18 +253,20 @@ class InstanceActor:
             return Accepted(cell.record, last)
         try:
             return await cell.submit(command)
-        except AlreadyExists:
-            return await self._submitted_before(cell, command)
+        except (AlreadyExists, Conflict, Stale):
+            # A request that has been served before has its answer, whatever came of it since.
+            first = await self._store.find_request(command.project, command.request_id)
+            if first is None:
+                raise
+            return self._submitted_before(cell, command, first)
 
-    async def _submitted_before(self, cell: Cell, command: InstanceCommand) -> Accepted:
-        first = await self._store.find_request(command.project, command.request_id)
-        if (
-            first is None
-            or first.instance != command.instance
-            or first.action is not command.action
-        ):
+    def _submitted_before(
+        self, cell: Cell, command: InstanceCommand, first: OperationRecord
+    ) -> Accepted:
+        if first.instance != command.instance or first.action is not command.action:
             raise _served(command)
-        return Accepted(cell.record, first)
+        last = cell.last
+        return Accepted(cell.record, last if last and last.id == first.id else first)
 
     async def _get(self, instance: InstanceId) -> InstanceRecord:
         return self._cell(instance, None).record
@@ -293,12 +297,12 @@ class InstanceActor:
     async def _read(
         self,
     ) -> tuple[tuple[InstanceRecord, ...], tuple[OperationRecord, ...]]:
-        """What the store has of this partition; waits for a store that is away."""
+        """What the store has of this partition; waits for a store that is away, or full."""
         while True:
             try:
                 self._epoch = await self._store.begin_epoch(self._name)
                 return await self._store.load_partition(self._partition)
-            except Unavailable as error:
+            except ComputeError as error:
                 _log.warning("%s waits for the store: %s", self._name, error)
                 await self._clock.sleep(_LOAD_PAUSE_SECONDS)
 
@@ -307,14 +311,26 @@ class InstanceActor:
         records, unfinished = await self._read()
         running = {operation.id: operation for operation in unfinished}
         for record in records:
-            operation = running.get(record.operation) if record.operation else None
+            operation = running.pop(record.operation, None) if record.operation else None
             self._roster.put(record)
             self._cells[record.id] = Cell(record, operation, self, self._engine, self._clock)
+            if record.task_state is not None and operation is None:
+                await self._lose(self._cells[record.id])
         for cell in self._cells.values():
             cell.resume()
+        if running:
+            _log.error("%s: no instance has these operations: %s", self._name, ", ".join(running))
         _log.info(
             "%s: %d instances, %d operations go on", self._name, len(records), len(unfinished)
         )
+
+    async def _lose(self, cell: Cell) -> None:
+        """End an operation that the store cannot tell of: nothing would ever end it."""
+        record = cell.record
+        _log.error("instance %s: operation %s cannot be read", record.id, record.operation)
+        reply = await reply_to(cell.observe(OperationLost(self._clock.now())))
+        if isinstance(reply, Err):
+            _log.error("instance %s stays busy: %s", record.id, reply.error)
 
 
 def _served(command: CreateInstance | InstanceCommand) -> AlreadyExists:
@@ -327,7 +343,7 @@ def _served(command: CreateInstance | InstanceCommand) -> AlreadyExists:
     )
 
 
-async def _settled(writes: Iterable[asyncio.Future[None]]) -> None:
+async def _settled(writes: Iterable[asyncio.Future[Any]]) -> None:
     """Wait for writes under way; not for a store that hangs: then what is known is the old."""
     pending = set(writes)
     if pending:

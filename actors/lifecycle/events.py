@@ -41,7 +41,14 @@ class PowerObserved:
     at: datetime
 
 
-LifecycleEvent = Requested | Moved | PowerObserved
+@dataclass(frozen=True, slots=True)
+class OperationLost:
+    """Nobody can tell any more what was being done to the instance."""
+
+    at: datetime
+
+
+LifecycleEvent = Requested | Moved | PowerObserved | OperationLost
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,14 @@ from actors.lifecycle.events import (
     Interrupt,
     LifecycleEvent,
     Moved,
+    OperationLost,
     PowerObserved,
     Requested,
 )
 from actors.model.commands import CreateInstance, InstanceCommand
-from actors.model.errors import Stale
+from actors.model.errors import Kind, Stale
 from actors.model.ids import operation_id
-from actors.model.instance import InstanceRecord, PowerState, TaskState, VmState
+from actors.model.instance import Fault, InstanceRecord, PowerState, TaskState, VmState
 from actors.model.operation import Action, OperationRecord, OperationState
 
 #: What the instance is busy with while an operation has not reached a step that says more.
@@ -100,6 +101,8 @@ def step(record: InstanceRecord, event: LifecycleEvent) -> tuple[InstanceRecord,
             changed, effects = _moved(record, event), []
         case PowerObserved():
             changed, effects = _observed(record, event), []
+        case OperationLost(at):
+            changed, effects = _lost(record, at), []
         case _:
             assert_never(event)
     if changed == record:
@@ -191,6 +194,21 @@ def _observed(record: InstanceRecord, event: PowerObserved) -> InstanceRecord:
     if record.task_state is not None:
         return changed  # an unfinished operation wins: only what is seen is noted
     return _as_it_runs(changed)
+
+
+def _lost(record: InstanceRecord, at: datetime) -> InstanceRecord:
+    if record.task_state is None:
+        return record
+    fault = Fault(
+        kind=Kind.INTERNAL.value,
+        reason="OPERATION_LOST",
+        message="What was being done to the instance cannot be read any more. Look at it, or "
+        "delete it.",
+        created=at,
+    )
+    half_made = record.vm_state is VmState.BUILDING
+    record = record.evolve(task_state=None, fault=fault)
+    return record.evolve(vm_state=VmState.ERROR) if half_made else _as_it_runs(record)
 
 
 def _as_it_runs(record: InstanceRecord) -> InstanceRecord:

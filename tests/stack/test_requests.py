@@ -54,6 +54,50 @@ async def test_the_same_action_is_done_once(cluster: LocalCluster) -> None:
     assert (await cluster.instances.get(made.instance.id)).vm_state is VmState.ACTIVE
 
 
+async def test_the_same_action_at_once_is_one(cluster: LocalCluster) -> None:
+    made = await cluster.boot()
+    await cluster.ended(made.operation)
+    first, *others = await asyncio.gather(
+        *(cluster.act(made.instance.id, Action.STOP, "s1") for _ in range(5))
+    )
+    assert {one.operation.id for one in others} == {first.operation.id}
+
+
+async def test_a_retry_finds_its_operation_whatever_came_since(cluster: LocalCluster) -> None:
+    made = await cluster.boot()
+    await cluster.ended(made.operation)
+    stop = await cluster.act(made.instance.id, Action.STOP, "s1")
+    await cluster.ended(stop.operation)
+    await cluster.crash("instances")  # which knew its last operation
+    assert (await cluster.act(made.instance.id, Action.STOP, "s1")).operation.id == (
+        stop.operation.id
+    )
+    with pytest.raises(Conflict):
+        await cluster.act(made.instance.id, Action.STOP, "s2")
+    cluster.gate.hold("start.ensure_network.before")
+    start = await cluster.act(made.instance.id, Action.START, "s3")
+    late = await cluster.act(made.instance.id, Action.STOP, "s1")
+    assert (late.operation.id, late.operation.state) == (
+        stop.operation.id,
+        OperationState.SUCCEEDED,
+    )
+    cluster.gate.release("start.ensure_network.before")
+    await cluster.ended(start.operation)
+
+
+async def test_who_has_heard_of_a_create_can_read_it(cluster: LocalCluster) -> None:
+    """Watchers hear of it from the store, before its actor has the store's answer."""
+    for number in range(20):
+        creating = asyncio.create_task(cluster.boot(f"vm{number}"))
+        actor = cluster.actors["instances"]
+        async with asyncio.timeout(5):
+            while not actor._writes:  # noqa: ASYNC110 - nothing rings
+                await asyncio.sleep(0)
+        (instance,) = actor._writes
+        assert (await cluster.instances.get(instance)).id == instance
+        await cluster.ended((await creating).operation)
+
+
 async def test_fifty_at_once_are_served_in_order_or_refused(cluster: LocalCluster) -> None:
     made = await cluster.boot()
     await cluster.ended(made.operation)

@@ -5,7 +5,14 @@ import itertools
 import pytest
 
 from actors.lifecycle import machine
-from actors.lifecycle.events import Begin, Interrupt, Moved, PowerObserved, Requested
+from actors.lifecycle.events import (
+    Begin,
+    Interrupt,
+    Moved,
+    OperationLost,
+    PowerObserved,
+    Requested,
+)
 from actors.lifecycle.guards import ALLOWED
 from actors.model.commands import InstanceCommand
 from actors.model.errors import Conflict, Stale
@@ -133,6 +140,16 @@ def test_what_a_report_told_meanwhile_holds_when_the_operation_fails() -> None:
     cancelled = operation(off, Action.START, state=OperationState.CANCELLED)
     after, _ = machine.step(off, Moved(cancelled, NOW, {}, PowerState.RUNNING))
     assert (after.vm_state, after.task_state) == (VmState.ACTIVE, None)
+
+
+def test_a_lost_operation_leaves_nothing_busy() -> None:
+    half = instance(vm_state=VmState.BUILDING, task_state=TaskState.SPAWNING)
+    stopping = instance(task_state=TaskState.POWERING_OFF, power_state=PowerState.SHUTDOWN)
+    for record, state in ((half, VmState.ERROR), (stopping, VmState.STOPPED)):
+        after, effects = machine.step(record, OperationLost(NOW))
+        assert (after.vm_state, after.task_state, effects) == (state, None, [])
+        assert after.fault is not None
+    assert machine.step(instance(), OperationLost(NOW)) == (instance(), [])
 
 
 def test_stale_and_foreign_reports_are_dropped() -> None:
