@@ -184,11 +184,16 @@ class HostActor:
         while True:
             try:
                 self._epoch = await self._ports.store.begin_epoch(f"host/{self._settings.id}")
-                break
-            except Unavailable as error:
-                _log.warning("host %s waits for the store: %s", self._settings.name, error)
-                await self._ports.clock.sleep(_RETRY_SECONDS)
-        await self._blocking(lambda: self._hypervisor.open(self._on_power, self._on_connection))
+                await self._blocking(
+                    lambda: self._hypervisor.open(self._on_power, self._on_connection)
+                )
+            except ComputeError as error:
+                _log.warning("host %s cannot start yet: %s", self._settings.name, error)
+            except Exception:  # noqa: BLE001 - a host that gave up here would be lost for good
+                _log.exception("host %s cannot start yet", self._settings.name)
+            else:
+                return
+            await self._ports.clock.sleep(_RETRY_SECONDS)
 
     # --- what libvirt says (its own thread calls these) ---------------------------------------
 
@@ -267,8 +272,17 @@ class HostActor:
             job = HostJob(eviction.record, eviction.sequence, _EVICTION, saga="evict")
             outcome = await self._do(job)
             error = outcome.results[-1].error
-            if error is not None:
+            if isinstance(error, Unavailable):
                 raise error
+            if error is not None:
+                # Looked at again with the next comparison, which must not wait for this.
+                _log.warning(
+                    "host %s cannot remove instance %s, which was deleted while it was away: %s",
+                    self._settings.name,
+                    eviction.instance,
+                    error,
+                )
+                continue
             await self._ports.store.commit(
                 Batch(
                     f"host/{self._settings.id}",

@@ -98,6 +98,31 @@ async def test_a_delete_does_not_wait_for_a_host_that_stays_away(cluster: LocalC
     assert cluster.disks() == set()
 
 
+async def test_what_cannot_be_removed_does_not_keep_a_host_from_looking(
+    cluster: LocalCluster,
+) -> None:
+    doomed = await running(cluster)
+    made = await cluster.boot("other")
+    await cluster.ended(made.operation)
+    hypervisor = cluster.hypervisors["host1"]
+    await cluster.kill("host1")
+    deleted = await cluster.act(doomed, Action.DELETE)
+    await cluster.ended(deleted.operation)
+    hypervisor.force_off(made.instance.id)
+    cluster.gate.fail("evict.ensure_absent.before", disk_full, times=3)
+    cluster.spawn("host1")
+
+    async def seen() -> bool:
+        return (await cluster.instances.get(made.instance.id)).vm_state is VmState.STOPPED
+
+    await eventually(seen, 1)
+
+    async def removed() -> bool:
+        return doomed not in cluster.domains()
+
+    await eventually(removed)
+
+
 async def test_an_operation_waits_for_libvirt_and_says_so(cluster: LocalCluster) -> None:
     instance = await running(cluster)
     cluster.hypervisors["host1"].leave("the socket is gone")
