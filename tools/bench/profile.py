@@ -23,10 +23,13 @@ from tools.bench.measure import AT_ONCE, MANY, Bench
 from tools.bench.usage import Processes, name_of, spent
 
 _SECONDS: Final = 12
-_RATE: Final = 200
+_RATE: Final = 100
 #: py-spy reads a process's symbols first.
 _ATTACH_SECONDS: Final = 2.0
 _SHOWN: Final = 14
+#: All Python threads of an actor but the first.
+PYTHON: Final = "Python"
+_WAITS: Final = "Worker.main_loop "
 _US: Final = 1e6
 _NS: Final = 1e-9
 
@@ -124,7 +127,7 @@ class Profiler:
         for process, seconds in sorted(taken.by_process.items(), key=lambda item: -item[1]):
             by_thread = thread_seconds(process.pid)
             by_thread.subtract(threads[process.pid])
-            python = sum(s for thread, s in by_thread.items() if thread.startswith("ray::"))
+            python = by_thread[PYTHON]
             rows.append(_row(process, seconds, python, by_thread, done))
             if process in spies:
                 spy, path = spies[process]
@@ -141,11 +144,14 @@ class Profiler:
 
 
 def thread_seconds(pid: int) -> Counter[str]:
-    """Processor time by thread name, in seconds."""
+    """Processor time by thread name, in seconds; an actor's Python threads together."""
     told: Counter[str] = Counter()
     for task in Path(f"/proc/{pid}/task").iterdir():
         with suppress(OSError):
             name = (task / "comm").read_text().strip()
+            if name.startswith("ray::"):
+                # The first thread only hands tasks over, within Ray's own code.
+                name = "main" if task.name == str(pid) else PYTHON
             told[name] += int((task / "schedstat").read_text().split()[0]) * _NS  # type: ignore[assignment]
     return told
 
@@ -153,13 +159,16 @@ def thread_seconds(pid: int) -> Counter[str]:
 def costs_of(process: str, folded: str, microseconds: float) -> list[Cost]:
     """Shares of folded stacks (``a;b;c 12``) of this much time.
 
-    A function that is in a stack twice counts once.
+    A function that is in a stack twice counts once. The thread that waits in Ray's own code for
+    tasks does not count: py-spy takes it for busy.
     """
     own: Counter[str] = Counter()
     below: Counter[str] = Counter()
     for line in folded.splitlines():
         stack, _, count = line.rpartition(" ")
         frames = stack.split(";")
+        if frames[-1].startswith(_WAITS):
+            continue
         own[frames[-1]] += int(count)
         below.update(dict.fromkeys(frames, int(count)))
     share = microseconds / (own.total() or 1)
@@ -187,7 +196,7 @@ def _is_ours(function: str) -> bool:
 def _row(
     process: Process, seconds: float, python: float, by_thread: Counter[str], done: int
 ) -> tuple[str, ...]:
-    others = [(s, name) for name, s in by_thread.items() if not name.startswith("ray::")]
+    others = [(s, name) for name, s in by_thread.items() if name != PYTHON]
     told = ", ".join(
         f"{name} {s / done * _US:,.0f}" for s, name in sorted(others, reverse=True)[:4] if s > 0
     )

@@ -195,7 +195,11 @@ def test_noise_is_told_where_it_matters() -> None:
 
 
 def test_costs_of_folded_stacks() -> None:
-    folded = "run (a.py:1);step (actors/x.py:2);run (a.py:1) 3\nrun (a.py:1) 1\n"
+    folded = (
+        "run (a.py:1);step (actors/x.py:2);run (a.py:1) 3\n"
+        "run (a.py:1) 1\n"
+        "Worker.main_loop (ray/_private/worker.py:1) 900\n"
+    )
     costs = {cost.function: cost for cost in profile.costs_of("p", folded, 400.0)}
     assert costs["run (a.py:1)"].own == 400.0
     assert costs["run (a.py:1)"].below == 400.0
