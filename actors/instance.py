@@ -16,7 +16,15 @@ from actors.lifecycle import machine
 from actors.lifecycle.events import OperationLost, PowerObserved
 from actors.lifecycle.roster import Roster
 from actors.model.commands import CreateInstance, InstanceCommand
-from actors.model.errors import AlreadyExists, ComputeError, Conflict, NotFound, Stale
+from actors.model.errors import (
+    AlreadyExists,
+    ComputeError,
+    Conflict,
+    Fenced,
+    NotFound,
+    Stale,
+    Unavailable,
+)
 from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, split_operation_id
 from actors.model.instance import InstanceRecord, VmState
 from actors.model.operation import OperationRecord, StepState
@@ -68,6 +76,8 @@ class InstanceActor:
         self._metrics = metrics
         self._engine = Engine(cluster, clock, gate, evict_after_seconds=evict_after_seconds)
         self._epoch = 0
+        #: Why nothing here is true any more: another process writes this partition.
+        self._replaced = ""
         self._roster = Roster()
         self._cells: dict[InstanceId, Cell] = {}
         #: Writes under way. Watchers may hear of one before its answer is here: reads wait for it.
@@ -86,6 +96,7 @@ class InstanceActor:
         """Make instances; each answer is durable."""
         await self._loaded()
         replies = await asyncio.gather(*(reply_to(self._create(one)) for one in commands))
+        self._check()
         return tuple(replies)
 
     @ray.method
@@ -95,6 +106,7 @@ class InstanceActor:
         """Accept commands for instances that exist; each answer is durable."""
         await self._loaded()
         replies = await asyncio.gather(*(reply_to(self._submit(one)) for one in commands))
+        self._check()
         return tuple(replies)
 
     @ray.method
@@ -185,6 +197,9 @@ class InstanceActor:
         write = self._writes[instance.id] = asyncio.get_running_loop().create_future()
         try:
             await self._store.commit(batch)
+        except Fenced as error:
+            self._replaced = str(error)
+            raise
         finally:
             del self._writes[instance.id]
             write.set_result(None)
@@ -293,6 +308,16 @@ class InstanceActor:
 
     async def _loaded(self) -> None:
         await asyncio.shield(self._loading)
+        self._check()
+
+    def _check(self) -> None:
+        if self._replaced:
+            # Not what it remembers: its successor, which has the name by now, knows better.
+            raise Unavailable(
+                f"The actor {self._name} is being replaced. Try again.",
+                "ACTOR_REPLACED",
+                self._replaced,
+            )
 
     async def _read(
         self,
