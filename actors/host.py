@@ -123,7 +123,8 @@ class HostActor:
         ]
 
     def __repr__(self) -> str:
-        return f"Host({self._settings.name}, {len(self._observed)} VMs, {self._trouble or 'up'})"
+        # Ray takes these words once, when the actor is made: no count would stay true.
+        return f"Host({self._settings.name}, {self._hypervisor!r})"
 
     @ray.method
     async def run(self, job: HostJob) -> HostOutcome:
@@ -212,7 +213,7 @@ class HostActor:
             self._news.set()
 
     def _connection_changed(self, up: bool, why: str) -> None:
-        self._trouble = "" if up else f"libvirt: {why}"
+        self._trouble = "" if up else why
         _log.info("host %s: %s", self._settings.name, self._trouble or "libvirt is there")
         self._beat.set()
         self._look.set()

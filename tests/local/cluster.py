@@ -348,7 +348,7 @@ class Kept:
     def leave(self, why: str) -> None:
         """What it is like when libvirtd stops."""
         self.away = why
-        self._on_link(False, why)
+        self._on_link(False, f"libvirt: {why}")
 
     def come_back(self) -> None:
         """What it is like when libvirtd is started again."""
