@@ -1,0 +1,214 @@
+"""A user's side: the gateway's gRPC stubs, and waiting for what they tell."""
+
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+# Tests start processes; gRPC must not stand in the way of that.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+import grpc
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import code_pb2
+
+from protos.novaray.v1 import (
+    hosts_pb2,
+    hosts_pb2_grpc,
+    images_pb2,
+    images_pb2_grpc,
+    instances_pb2,
+    instances_pb2_grpc,
+)
+
+MICRO: Final = "84"
+_CALL_SECONDS: Final = 20.0
+_POLL_SECONDS: Final = 0.1
+_PIECE: Final = 1 << 20
+
+Instance = instances_pb2.Instance
+Operation = operations_pb2.Operation
+Metadata = instances_pb2.InstanceOperationMetadata
+
+
+class Boot(NamedTuple):
+    """A boot under way: resource names."""
+
+    instance: str
+    operation: str
+
+
+class _Bearer(grpc.AuthMetadataPlugin):
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, _: object, answer: grpc.AuthMetadataPluginCallback) -> None:
+        answer((("authorization", f"Bearer {self._token}"),), None)
+
+
+class Client:
+    """One administrator, whose gateway is behind a UNIX socket."""
+
+    def __init__(self, socket: Path, ca: bytes, token: str, project: str) -> None:
+        credentials = grpc.composite_channel_credentials(
+            grpc.ssl_channel_credentials(ca), grpc.metadata_call_credentials(_Bearer(token))
+        )
+        self._channel = grpc.secure_channel(
+            f"unix:{socket}",
+            credentials,
+            # The gateway's certificate is for TCP names.
+            options=[("grpc.ssl_target_name_override", "localhost")],
+        )
+        self._parent = f"projects/{project}"
+        self._instances: Any = instances_pb2_grpc.InstanceServiceStub(self._channel)
+        self._hosts: Any = hosts_pb2_grpc.HostServiceStub(self._channel)
+        self._images: Any = images_pb2_grpc.ImageServiceStub(self._channel)
+        stub: Any = operations_pb2_grpc.OperationsStub
+        self._operations: Any = stub(self._channel)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._channel.close()
+
+    # --- asking for something -----------------------------------------------------------------
+
+    def boot(self, name: str, image: str, *, host: str = "", flavor: str = MICRO) -> Boot:
+        """Make an instance."""
+        request = instances_pb2.CreateInstanceRequest(
+            parent=self._parent,
+            instance=Instance(display_name=name),
+            flavor=f"flavors/{flavor}",
+            image=f"images/{image}",
+            host=host,
+            request_id=str(uuid.uuid4()),
+        )
+        operation = self._instances.CreateInstance(request, timeout=_CALL_SECONDS)
+        return Boot(metadata(operation).instance, operation.name)
+
+    def start(self, name: str) -> Operation:
+        """Start an instance."""
+        return self._act(
+            self._instances.StartInstance, instances_pb2.StartInstanceRequest(name=name)
+        )
+
+    def stop(self, name: str, grace_seconds: float = 60) -> Operation:
+        """Stop an instance."""
+        request = instances_pb2.StopInstanceRequest(name=name, grace_seconds=grace_seconds)
+        return self._act(self._instances.StopInstance, request)
+
+    def delete(self, name: str) -> Operation:
+        """Delete an instance."""
+        return self._act(
+            self._instances.DeleteInstance, instances_pb2.DeleteInstanceRequest(name=name)
+        )
+
+    def _act(self, method: Any, request: Any) -> Operation:
+        request.request_id = str(uuid.uuid4())
+        operation: Operation = method(request, timeout=_CALL_SECONDS)
+        return operation
+
+    # --- looking ------------------------------------------------------------------------------
+
+    def get(self, name: str) -> Instance:
+        """An instance."""
+        request = instances_pb2.GetInstanceRequest(name=name)
+        instance: Instance = self._instances.GetInstance(request, timeout=_CALL_SECONDS)
+        return instance
+
+    def instances(self) -> dict[str, Instance]:
+        """All instances, by resource name."""
+        request = instances_pb2.ListInstancesRequest(parent=self._parent, page_size=1000)
+        found = self._instances.ListInstances(request, timeout=_CALL_SECONDS)
+        return {one.name: one for one in found.instances}
+
+    def is_gone(self, name: str) -> bool:
+        """Whether nobody knows it any more."""
+        try:
+            self.get(name)
+        except grpc.RpcError as error:
+            failure: Any = error
+            if failure.code() is grpc.StatusCode.NOT_FOUND:
+                return True
+            raise
+        return False
+
+    def console(self, name: str) -> str:
+        """The console log as far as it has come."""
+        data = b""
+        while True:
+            request = instances_pb2.GetConsoleOutputRequest(
+                name=name, offset=len(data), max_bytes=_PIECE
+            )
+            try:
+                piece = self._instances.GetConsoleOutput(request, timeout=_CALL_SECONDS).data
+            except grpc.RpcError as error:
+                failure: Any = error
+                if failure.code() is grpc.StatusCode.NOT_FOUND:  # no log yet
+                    return ""
+                raise
+            data += piece
+            if len(piece) < _PIECE:
+                text: str = data.decode(errors="replace")
+                return text.replace("\r", "")
+
+    def hosts(self) -> dict[str, hosts_pb2.Host]:
+        """All hosts, by host name."""
+        request = hosts_pb2.ListHostsRequest(page_size=100)
+        hosts = self._hosts.ListHosts(request, timeout=_CALL_SECONDS).hosts
+        return {host.name.removeprefix("hosts/"): host for host in hosts}
+
+    def images(self) -> dict[str, str]:
+        """Ids of images, by name."""
+        request = images_pb2.ListImagesRequest(page_size=100)
+        found = self._images.ListImages(request, timeout=_CALL_SECONDS).images
+        return {image.display_name: image.name.removeprefix("images/") for image in found}
+
+    def operation(self, name: str) -> Operation:
+        """An operation as it is now."""
+        request = operations_pb2.GetOperationRequest(name=name)
+        operation: Operation = self._operations.GetOperation(request, timeout=_CALL_SECONDS)
+        return operation
+
+    # --- waiting ------------------------------------------------------------------------------
+
+    def ended(self, name: str, seconds: float = 60) -> Operation:
+        """The operation, once it has ended."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            request = operations_pb2.WaitOperationRequest(
+                name=name, timeout=Duration(seconds=int(min(left, 10)) + 1)
+            )
+            operation: Operation = self._operations.WaitOperation(request, timeout=_CALL_SECONDS)
+            if operation.done:
+                return operation
+        stuck = metadata(self.operation(name))
+        raise AssertionError(f"not ended within {seconds:.0f} s:\n{stuck}")
+
+    def succeeded(self, *names: str, seconds: float = 60) -> None:
+        """Wait until all of these operations have ended well."""
+        for name in names:
+            operation = self.ended(name, seconds)
+            assert operation.error.code == code_pb2.OK, f"{operation.error}{metadata(operation)}"
+
+    def log_in_appears(self, names: Sequence[str], times: int = 1, seconds: float = 90) -> None:
+        """Wait until each of the guests asks who logs in, for the so-many-th time."""
+        waiting = list(names)
+        deadline = time.monotonic() + seconds
+        while waiting:
+            waiting = [name for name in waiting if self.console(name).count(" login: ") < times]
+            if waiting and time.monotonic() > deadline:
+                end = self.console(waiting[0])[-2000:]
+                raise AssertionError(
+                    f"no login within {seconds:.0f} s: {waiting}; the first one's console:\n{end}"
+                )
+            time.sleep(_POLL_SECONDS)
+
+
+def metadata(operation: Operation) -> Metadata:
+    """What an operation says of itself."""
+    found = Metadata()
+    assert operation.metadata.Unpack(found), operation
+    return found

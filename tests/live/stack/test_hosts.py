@@ -1,0 +1,84 @@
+"""Two hosts in one cluster, and what becomes of one that goes away."""
+
+import time
+
+import pytest
+
+from tests.live.stack import sight
+from tests.live.stack.client import Instance
+from tests.live.stack.cloud import Cloud, Guest, eventually, inside
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_guests_land_on_both_hosts_and_answer_there(cloud: Cloud) -> None:
+    guests = cloud.guests()
+    assert len(guests) == 4
+    assert {guest.host.name for guest in guests} == {host.name for host in cloud.hosts}
+    assert len({guest.address for guest in guests}) == 4
+    for guest in guests:
+        assert sight.pings(guest.host, guest.address)
+        assert " login: " in cloud.client.console(guest.name)
+        assert inside(guest, "hostname -i; uname -n").strip()
+    hosts = cloud.client.hosts()
+    for host in cloud.hosts:
+        mine = sum(guest.host is host for guest in guests)
+        assert hosts[host.name].instances == mine == len(sight.qemus(host))
+
+
+def test_a_host_whose_ray_is_killed_comes_back_as_itself(cloud: Cloud) -> None:
+    host, client = cloud.other, cloud.client
+    guest = cloud.guest_on(host)
+    uuid, pids = client.hosts()[host.name].uid, sight.qemus(host)
+    host.kill_processes("raylet")
+    eventually(lambda: not cloud.is_up(host), "the host is down")
+    assert client.hosts()[host.name].trouble
+    assert cloud.is_up(cloud.head)
+    assert sight.qemus(host) == pids
+    assert sight.pings(host, guest.address)
+    # It is waited for: the host may be back any moment.
+    stop = client.stop(guest.name)
+
+    cloud.join()
+    assert cloud.is_up(host)
+    assert client.hosts()[host.name].uid == uuid
+    assert sight.actor(host, "HostActor")
+    client.succeeded(stop.name)
+    assert client.get(guest.name).state == Instance.STATE_SHUTOFF
+    client.succeeded(client.start(guest.name).name)
+    assert {name: pid for name, pid in sight.qemus(host).items() if name != guest.id} == {
+        name: pid for name, pid in pids.items() if name != guest.id
+    }
+    client.log_in_appears([guest.name], times=2)
+
+
+def test_a_guest_that_powers_itself_off_shows_it_at_once(cloud: Cloud) -> None:
+    guest = cloud.guest_on(cloud.other)
+    inside(guest, "sudo poweroff")
+    eventually(lambda: not sight.domains(guest.host)[guest.id], "the guest has ended")
+    assert shut_off_within(cloud, guest) < 2
+    cloud.forget(guest)
+
+
+def test_a_guest_that_is_destroyed_shows_it_at_once(cloud: Cloud) -> None:
+    guest = cloud.guest_on(cloud.head)
+    guest.host.run(["virsh", "destroy", guest.id], check=True)
+    assert shut_off_within(cloud, guest) < 2
+    # And it can be started again.
+    cloud.client.succeeded(cloud.client.start(guest.name).name)
+    cloud.client.log_in_appears([guest.name], times=2)
+
+
+def shut_off_within(cloud: Cloud, guest: Guest) -> float:
+    """Seconds until its user sees that it is off."""
+    begun = time.monotonic()
+
+    def is_off() -> bool:
+        instance = cloud.client.get(guest.name)
+        return (
+            instance.state == Instance.STATE_SHUTOFF
+            and instance.power_state == Instance.POWER_STATE_SHUTDOWN
+        )
+
+    eventually(is_off, "SHUTOFF")
+    return time.monotonic() - begun
