@@ -8,6 +8,7 @@ waits when there is no load, and under load many operations share one hop.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -19,6 +20,8 @@ from actors.model.reply import Err, Reply, unwrap
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
+
+_log: Final = logging.getLogger(__name__)
 
 #: The Ray namespace all our actors live in.
 NAMESPACE: Final = "novaray"
@@ -59,26 +62,41 @@ class Remote:
         """Call a method once. What Ray raises becomes one of our errors.
 
         Raises:
-            Unavailable: The actor is not there, or died while it served the call: nothing is known
-                about the call's effect.
+            Unavailable: The actor is not there, or it, its node or Ray failed while it served the
+                call: nothing is known about the call's effect.
             ComputeError: What the method raised.
         """
         try:
-            actor = self._found
-            if actor is None:
-                actor = self._found = await asyncio.to_thread(ray.get_actor, self.name, NAMESPACE)
+            actor = self._found or await self._find()
             return await getattr(actor, method).remote(*args)
+        except ComputeError:
+            raise
         except exceptions.RayTaskError as error:
             raise _cause(error) from None
-        except (exceptions.RayActorError, exceptions.GetTimeoutError, ValueError) as error:
-            # ValueError is how Ray says that it knows no actor of this name.
-            self._found = None
-            raise Unavailable(
-                f"{_label(self.name)} is away. The operation goes on when it is back.",
-                "ACTOR_UNAVAILABLE",
-                f"{self.name}: {type(error).__name__}: {str(error)[:300]}",
-                {"actor": self.name},
-            ) from None
+        except exceptions.UnserializableException as error:
+            raise _internal(repr(error)) from None
+        except exceptions.RayError as error:
+            raise self._away(error) from None
+        except Exception as error:
+            _log.exception("calling %s of %s met a bug", method, self.name)
+            raise _internal(repr(error)) from error
+
+    async def _find(self) -> "ActorHandle[Any]":
+        try:
+            self._found = await asyncio.to_thread(ray.get_actor, self.name, NAMESPACE)
+        except ValueError as error:
+            # How Ray says that it knows no actor of this name.
+            raise self._away(error) from None
+        return self._found
+
+    def _away(self, error: Exception) -> Unavailable:
+        self._found = None
+        return Unavailable(
+            f"{_label(self.name)} is away. The operation goes on when it is back.",
+            "ACTOR_UNAVAILABLE",
+            f"{self.name}: {type(error).__name__}: {str(error)[:300]}",
+            {"actor": self.name},
+        )
 
 
 def _label(name: str) -> str:
@@ -90,7 +108,11 @@ def _cause(error: exceptions.RayTaskError) -> ComputeError:
     cause = error.cause
     if isinstance(cause, ComputeError):
         return cause
-    return Internal("An internal error occurred.", "INTERNAL", str(error)[:2000])
+    return _internal(str(error)[:2000])
+
+
+def _internal(detail: str) -> Internal:
+    return Internal("An internal error occurred.", "INTERNAL", detail)
 
 
 class Group(Generic[Item, Value]):
@@ -117,24 +139,26 @@ class Group(Generic[Item, Value]):
 
     async def _drain(self) -> None:
         while self._waiting:
-            group, self._waiting = (
-                self._waiting[:_GROUP_LIMIT],
-                self._waiting[_GROUP_LIMIT:],
-            )
+            # Whose caller has given up meanwhile is not sent: nobody expects it to act any more.
+            wanted = [one for one in self._waiting if not one[1].done()]
+            group, self._waiting = wanted[:_GROUP_LIMIT], wanted[_GROUP_LIMIT:]
             replies = await self._answers(tuple(item for item, _ in group))
             for (_, answer), reply in zip(group, replies, strict=True):
                 if not answer.done():  # its caller may have been cancelled
                     answer.set_result(reply)
 
     async def _answers(self, items: tuple[Item, ...]) -> Sequence[Reply[Value]]:
+        if not items:
+            return ()
         try:
-            return await self._send(items)
+            replies = await self._send(items)
         except ComputeError as error:
             return [Err(error)] * len(items)
         except Exception as error:  # noqa: BLE001 - a waiter must never be left without an answer
-            return [Err(Internal("An internal error occurred.", "INTERNAL", repr(error)))] * len(
-                items
-            )
+            return [Err(_internal(repr(error)))] * len(items)
+        if len(replies) != len(items):
+            return [Err(_internal(f"{len(replies)} answers to {len(items)} items"))] * len(items)
+        return replies
 
 
 class Grouped(Generic[Item, Value]):

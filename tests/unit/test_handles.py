@@ -4,16 +4,20 @@ import ast
 import asyncio
 import inspect
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import ray
+from ray import exceptions
 
 import actors.handles
 from actors.conductor import ConductorActor
-from actors.handles.remote import Group
+from actors.handles.remote import Group, Remote
 from actors.host import HostActor
 from actors.image import ImageActor
 from actors.instance import InstanceActor
-from actors.model.errors import ComputeError, NotFound
+from actors.model.errors import ComputeError, Internal, NotFound, Unavailable
 from actors.model.reply import Err, Ok, Reply
 from actors.network import NetworkActor
 from actors.scheduler import SchedulerActor
@@ -79,3 +83,98 @@ async def test_nobody_is_left_without_an_answer() -> None:
 
     with pytest.raises(ComputeError, match="internal"):
         await Group[int, int](send).call(1)
+
+
+async def test_an_answer_too_few_is_a_bug_and_no_wait_for_ever() -> None:
+    async def send(items: tuple[int, ...]) -> list[Reply[int]]:
+        return [Ok(item) for item in items[1:]]
+
+    group: Group[int, int] = Group(send)
+    async with asyncio.timeout(5):
+        answers = await asyncio.gather(group.call(1), group.call(2), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Internal, Internal]
+
+
+async def test_what_its_caller_has_given_up_is_not_sent_any_more() -> None:
+    """A claim that came too late must not be made after it was released."""
+    sent: list[int] = []
+    gate = asyncio.Event()
+
+    async def send(items: tuple[int, ...]) -> list[Reply[int]]:
+        sent.extend(items)
+        await gate.wait()
+        return [Ok(item) for item in items]
+
+    group: Group[int, int] = Group(send)
+    first = asyncio.create_task(group.call(1))
+    await asyncio.sleep(0.01)
+    second, third = asyncio.create_task(group.call(2)), asyncio.create_task(group.call(3))
+    await asyncio.sleep(0.01)
+    second.cancel()
+    gate.set()
+    assert (await first, await third) == (1, 3)
+    assert sent == [1, 3]
+
+
+def an_actor_that(raises: Exception) -> Any:
+    def remote(*_: object) -> "asyncio.Future[object]":
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        answer.set_exception(raises)
+        return answer
+
+    return SimpleNamespace(method=SimpleNamespace(remote=remote))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        exceptions.ActorDiedError(),
+        exceptions.ActorUnavailableError("away", None),
+        exceptions.ActorUnschedulableError("its node is gone"),
+        exceptions.NodeDiedError("gone"),  # type: ignore[no-untyped-call]
+        exceptions.OwnerDiedError("00" * 28, None, ""),
+        exceptions.RpcError("GCS is away"),  # type: ignore[no-untyped-call]
+        exceptions.RaySystemError("not connected"),  # type: ignore[no-untyped-call]
+        exceptions.GetTimeoutError("late"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_trouble_of_rays_is_an_actor_that_is_away(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    found: list[object] = []
+
+    def get_actor(*_: object) -> object:
+        found.append(an_actor_that(error))
+        return found[-1]
+
+    monkeypatch.setattr(ray, "get_actor", get_actor)
+    remote = Remote("host/1")
+    for tries in (1, 2):
+        with pytest.raises(Unavailable):
+            await remote.call("method")
+        assert len(found) == tries, "a handle on an actor that failed is not kept"
+
+
+async def test_a_name_that_ray_does_not_know_is_an_actor_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def get_actor(*_: object) -> object:
+        raise ValueError("Failed to look up actor with name 'host/1'.")
+
+    monkeypatch.setattr(ray, "get_actor", get_actor)
+    with pytest.raises(Unavailable):
+        await Remote("host/1").call("method")
+
+
+async def test_a_bug_of_ours_is_not_taken_for_an_actor_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def remote(*_: object) -> object:
+        raise ValueError("an argument that cannot be sent")
+
+    monkeypatch.setattr(
+        ray, "get_actor", lambda *_: SimpleNamespace(method=SimpleNamespace(remote=remote))
+    )
+    with pytest.raises(Internal):
+        await Remote("host/1").call("method")
