@@ -5,6 +5,7 @@ host: what a port needs there is ``hostnet``'s business.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
@@ -22,6 +23,8 @@ from actors.store.tables import put_network, put_port
 
 WRITER: Final = "network"
 
+_log = logging.getLogger(__name__)
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -38,7 +41,7 @@ class NetworkActor:
         self._owner = Owner(WRITER, store, clock, self._load)
 
     def __repr__(self) -> str:
-        return f"Network({self._owner!r})"
+        return "Network()"
 
     @ray.method
     async def allocate_many(
@@ -88,6 +91,11 @@ class NetworkActor:
                 await self._commit(ledger)
             except ComputeError as error:
                 return tuple(Err(error) for _ in items)
+            except Exception:
+                _log.exception("network: a decision met a bug")
+                # It has left memory half changed.
+                self._owner.load_again()
+                raise
             return replies
 
     async def _commit(self, ledger: PortLedger) -> None:

@@ -70,7 +70,7 @@ class GuestWork:
         record = job.instance
         match step:
             case HostStep.ENSURE_IMAGE:
-                await self._cache.ensure(record.source)
+                await self._fetch(job, lane)
             case HostStep.ENSURE_NETWORK:
                 await self._blocking(lambda: self._network.ensure(record))
             case HostStep.ENSURE_DISK:
@@ -90,6 +90,21 @@ class GuestWork:
                 await self._blocking(lambda: self._network.remove(record))
         return None
 
+    async def _fetch(self, job: HostJob, lane: Lane) -> None:
+        """Wait for the image; not after a newer operation has asked, for it may take minutes.
+
+        Raises:
+            Cancelled: A newer operation has asked. Others may still want the image: it comes.
+        """
+        fetching = asyncio.ensure_future(self._cache.ensure(job.instance.source))
+        try:
+            while not fetching.done():
+                lane.check(job.instance.id, job.sequence)
+                await lane.rings_or(fetching)
+            await fetching
+        finally:
+            fetching.cancel()
+
     def _run(self, job: HostJob, files: BootFiles) -> PowerState:
         bridges = self._network.ensure(job.instance)
         return self._hypervisor.ensure_running(job.instance, job.sequence, files, bridges)
@@ -101,6 +116,7 @@ class GuestWork:
         state = await self._blocking(lambda: self._hypervisor.power_state(instance))
         while state not in _OFF and (left := until - self._clock.monotonic()) > 0:
             lane.bell.clear()
+            lane.check(instance, job.sequence)  # it may have been for a newer operation
             await self._blocking(lambda: self._hypervisor.shut_down(instance))
             state = await self._off_within(job, lane, min(left, _BUTTON_SECONDS))
         if state in _OFF:

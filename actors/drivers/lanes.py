@@ -8,7 +8,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from actors.model.errors import Cancelled
 from actors.model.ids import InstanceId
@@ -24,13 +24,14 @@ class Lane:
     def __init__(self) -> None:
         self.newest = 0
         self._turn = asyncio.Lock()
+        self._jobs = 0
         #: Rings when a newer operation asks, or when the power state changed.
         self.bell = asyncio.Event()
 
     @property
     def busy(self) -> bool:
-        """Whether a job is in the lane."""
-        return self._turn.locked()
+        """Whether a job is in the lane, or about to be."""
+        return self._jobs > 0
 
     def check(self, instance: InstanceId, sequence: int) -> None:
         """Let a job go on.
@@ -45,6 +46,15 @@ class Lane:
                 f"sequence {sequence}, newest {self.newest}",
             )
 
+    async def rings_or(self, other: asyncio.Future[Any]) -> None:
+        """Wait until the bell rings or something else is done."""
+        ringing: asyncio.Future[Any] = asyncio.ensure_future(self.bell.wait())
+        try:
+            await asyncio.wait((ringing, other), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ringing.cancel()
+        self.bell.clear()
+
     @asynccontextmanager
     async def turn(self, instance: InstanceId, sequence: int) -> AsyncIterator[None]:
         """Pass the lane.
@@ -56,10 +66,15 @@ class Lane:
         if sequence > self.newest:
             self.newest = sequence
             self.bell.set()
-        async with self._turn:
-            self.check(instance, sequence)
-            self.bell.clear()
-            yield
+        # Not the lock's own state: it is free for a moment when one job hands it to the next.
+        self._jobs += 1
+        try:
+            async with self._turn:
+                self.check(instance, sequence)
+                self.bell.clear()
+                yield
+        finally:
+            self._jobs -= 1
 
 
 class Lanes:

@@ -131,6 +131,26 @@ async def test_a_second_delete_is_the_first(cluster: LocalCluster) -> None:
     await cluster.ended(first.operation)
 
 
+async def test_a_delete_does_not_wait_for_an_image_that_is_on_its_way(
+    cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, on_its_way, go_on = cluster.images.read, asyncio.Event(), asyncio.Event()
+
+    async def slow(*args: object) -> object:
+        on_its_way.set()
+        await go_on.wait()
+        return await read(*args)
+
+    monkeypatch.setattr(cluster.images, "read", slow, raising=False)
+    made = await cluster.boot()
+    await asyncio.wait_for(on_its_way.wait(), 5)
+    deleted = await cluster.act(made.instance.id, Action.DELETE)
+    assert (await cluster.ended(deleted.operation, 5)).state is OperationState.SUCCEEDED
+    other = await cluster.boot("other")
+    go_on.set()  # it still comes, for those who want it
+    assert (await cluster.ended(other.operation)).state is OperationState.SUCCEEDED
+
+
 async def test_a_delete_is_not_cancelled(cluster: LocalCluster) -> None:
     """Half a deleted instance is none: it only ever goes forward."""
     made = await cluster.boot()

@@ -290,3 +290,15 @@ async def test_a_project_uses_its_own_network_before_a_shared_one_and_no_other_p
 async def test_without_a_network_there_is_no_port() -> None:
     with pytest.raises(NotFound):
         await card(await started(MemoryStore()), "vm")
+
+
+async def test_a_bug_in_a_decision_leaves_nothing_half_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = MemoryStore()
+    actor = await started(store, network())
+    with monkeypatch.context() as patched:
+        patched.setattr(port_ledger, "mac_for", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await actor.allocate_many((request("vm"),))
+    assert (await card(actor, "vm")).address == IPv4Address("10.0.0.3")

@@ -51,6 +51,9 @@ class LibvirtHypervisor:
         self._chosen: VirtType | None = None
         self._disks: Disks = PoolDisks(instances) if settings.is_test else FileDisks(instances)
 
+    def __repr__(self) -> str:
+        return self._settings.uri
+
     # --- the connection -----------------------------------------------------------------------
 
     def open(self, power: PowerListener, connection: ConnectionListener) -> None:

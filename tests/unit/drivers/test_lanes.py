@@ -56,6 +56,15 @@ async def test_a_waiting_job_that_became_old_is_refused() -> None:
     await newer
 
 
+async def test_a_lane_is_busy_while_it_passes_from_one_job_to_the_next() -> None:
+    lane = Lanes().lane(ONE)
+    async with lane.turn(ONE, 1):
+        waits = asyncio.create_task(lane.turn(ONE, 1).__aenter__())
+        await asyncio.sleep(0)
+    assert lane.busy
+    await waits
+
+
 async def test_lanes_do_not_grow_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actors.drivers.lanes._FENCES", 10)
     lanes = Lanes()
