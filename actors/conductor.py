@@ -40,7 +40,6 @@ class ConductorActor:
         self._path = Path(path)
         self._partitions = partitions
         self._keep_events = keep_events
-        self._state = "opening"
         # SQLite lets go of the interpreter at every row, and gets it back from a busy event loop
         # only after this interval. Beside a loop that never rests, one commit in a hundred took
         # 12 s with Python's 5 ms; with this 16 ms, and 0.5 s when other processes had the cores.
@@ -48,7 +47,7 @@ class ConductorActor:
         self._opening = asyncio.create_task(self._open(), name="conductor: open")
 
     def __repr__(self) -> str:
-        return f"Conductor({self._path.name}, {self._state})"
+        return f"Conductor({self._path})"
 
     @ray.method
     async def commit_many(self, batches: tuple[Batch, ...]) -> tuple[Reply[None], ...]:
@@ -143,7 +142,6 @@ class ConductorActor:
     async def close(self) -> None:
         """Finish what was begun, and close the database. The actor is of no use afterwards."""
         await (await self._opened()).store.close()
-        self._state = "closed"
 
     async def _opened(self) -> _Opened:
         opening = self._opening
@@ -154,15 +152,10 @@ class ConductorActor:
         return await asyncio.shield(self._opening)
 
     async def _open(self) -> _Opened:
+        store = await SqliteStore.open(self._path, self._partitions, self._keep_events)
         try:
-            store = await SqliteStore.open(self._path, self._partitions, self._keep_events)
-            try:
-                catalog = await Catalog.load(store)
-            except BaseException:
-                await store.close()
-                raise
-        except Exception as error:
-            self._state = f"cannot open: {error}"
+            catalog = await Catalog.load(store)
+        except BaseException:
+            await store.close()
             raise
-        self._state = f"epoch {store.epoch}"
         return _Opened(store, catalog)

@@ -66,7 +66,7 @@ class ImageActor:
         self._owner = Owner(WRITER, store, clock, self._load)
 
     def __repr__(self) -> str:
-        return f"Images({self._owner!r})"
+        return f"Images({self._directory})"
 
     @ray.method
     async def images(self) -> tuple[Image, ...]:

@@ -46,7 +46,7 @@ class SchedulerActor:
         self._owner = Owner(WRITER, store, clock, self._load)
 
     def __repr__(self) -> str:
-        return f"Scheduler({self._owner!r})"
+        return f"Scheduler(hosts are down after {self._down_after:g} s)"
 
     @ray.method
     async def claim_many(self, requests: Sequence[ClaimRequest]) -> tuple[Reply[Claim], ...]:

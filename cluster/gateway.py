@@ -42,7 +42,7 @@ class GatewayActor:
         self._serving = asyncio.create_task(self._serve(), name="gateway")
 
     def __repr__(self) -> str:
-        return f"Gateway({self._settings.node}, {self._trouble or self._settings.listen})"
+        return f"Gateway({self._settings.node}, {self._settings.listen})"
 
     @ray.method
     async def trouble(self) -> str:

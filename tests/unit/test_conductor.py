@@ -150,14 +150,11 @@ async def test_tokens(conductor: PlainConductor, path: Path) -> None:
 
 
 async def test_it_says_who_it_is(conductor: PlainConductor, path: Path) -> None:
-    assert repr(conductor) == "Conductor(novaray.sqlite, opening)"
+    """Ray takes the words once, when the actor is made: nothing in them changes later."""
+    before = repr(conductor)
+    assert before == f"Conductor({path})"
     await conductor.partitions()
-    assert repr(conductor) == "Conductor(novaray.sqlite, epoch 1)"
-    again = await restarted(conductor, path)
-    assert repr(conductor) == "Conductor(novaray.sqlite, closed)"
-    await again.partitions()
-    assert repr(again) == "Conductor(novaray.sqlite, epoch 2)"
-    await again.close()
+    assert repr(conductor) == before
 
 
 async def test_other_partitions_are_refused(conductor: PlainConductor, path: Path) -> None:
@@ -165,7 +162,6 @@ async def test_other_partitions_are_refused(conductor: PlainConductor, path: Pat
     wrong = plain_conductor(path, PARTITIONS + 1)
     with pytest.raises(Invalid, match="made with 4 partitions"):
         await wrong.partitions()
-    assert "made with 4 partitions" in repr(wrong)
 
 
 async def test_it_tries_again_when_it_could_not_open(tmp_path: Path) -> None:

