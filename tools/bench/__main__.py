@@ -60,6 +60,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="FIGURE",
         help=f"measure this one (may be repeated): {', '.join(BY_NAME)}",
     )
+    told.add_argument(
+        "--patience",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="so long in all, do again what other processes disturbed (0)",
+    )
     told.add_argument("--json", type=Path, default=ROOT / "build/bench.json", metavar="PATH")
     told.add_argument("--compare", type=Path, metavar="OLD.json", help="tell what has changed")
     told.add_argument(
@@ -101,7 +108,7 @@ def _run(chosen: argparse.Namespace, say: Say) -> None:
 
 
 async def _measure(chosen: argparse.Namespace, stage: Stage, say: Say) -> Notes:
-    notes = Notes(Processes(stage.ray_dir))
+    notes = Notes(Processes(stage.ray_dir), chosen.patience)
     async with connected(stage.credentials) as cloud:
         await cloud.choose(FLAVOR, IMAGE)
         bench = Bench(cloud, notes, QUICK if chosen.quick else Effort())

@@ -10,14 +10,15 @@ from google.longrunning.operations_pb2 import Operation
 
 from tools.bench.client import Cloud, Unexpected, in_flight
 from tools.bench.figures import BY_NAME
-from tools.bench.notes import Notes
+from tools.bench.notes import Notes, Part
 
 AT_ONCE: Final = 16
 BURST: Final = 200
 FEW: Final = 10
 MANY: Final = 1000
-#: Processor time is noted for so many boots at a time.
+#: Processor time is noted for so many operations at a time.
 _BLOCK: Final = 10
+_GETS: Final = 100
 _MS: Final = 1000.0
 
 
@@ -102,20 +103,23 @@ class Bench:
     async def _idle(self) -> None:
         """Memory, processes, and what the cluster does for itself, before the first instance."""
         await asyncio.sleep(self._effort.idle_seconds / 3)
-        with self._notes.part("a second of idling") as part:
+
+        async def nothing(part: Part) -> None:
             part.operations = self._effort.idle_seconds
             await asyncio.sleep(self._effort.idle_seconds)
-        assert part.spent is not None
-        self._notes.take_idle(part.spent)
-        self._notes.add("cpu_idle", part.spent.cluster * _MS / part.spent.wall)
+
+        taken = (await self._notes.part("a second of idling", nothing)).spent
+        self._notes.take_idle(taken)
+        self._notes.add("cpu_idle", taken.cluster * _MS / taken.wall)
         self._notes.add("processes", self._notes.take_memory("memory_idle"))
 
     async def _life(self) -> None:
         """One instance after another: made, stopped, started, deleted."""
         cloud, notes = self._cloud, self._notes
-        with notes.part("life") as part:
-            part.operations = self._effort.lives
-            for _ in range(self._effort.lives):
+
+        async def lives(part: Part) -> None:
+            part.operations = _BLOCK
+            for _ in range(_BLOCK):
                 begun = time.perf_counter()
                 accepted = await cloud.create()
                 notes.took("create_accepted", begun)
@@ -125,40 +129,59 @@ class Bench:
                 await notes.timed("op_start", cloud.start(name))
                 await notes.timed("op_delete", cloud.delete(name))
 
+        for _ in range(self._effort.lives // _BLOCK):
+            await notes.part("life", lives)
+
     async def _get(self) -> None:
         name = await self._cloud.boot()
-        with self._notes.part("get alone") as part:
-            part.operations = self._effort.gets
-            for _ in range(self._effort.gets):
-                await self._notes.timed("get_alone", self._cloud.get(name))
+        await self._gets(name, "get_alone")
         for _ in range(self._effort.get_rounds):
             await self._get_round(name)
         await self.empty()
 
+    async def _gets(self, name: str, figure: str) -> None:
+        async def gets(part: Part) -> None:
+            part.operations = _GETS
+            for _ in range(_GETS):
+                await self._notes.timed(figure, self._cloud.get(name))
+
+        for _ in range(self._effort.gets // _GETS):
+            await self._notes.part(BY_NAME[figure].what, gets)
+
     async def _get_round(self, name: str) -> None:
-        before = len(self._notes.samples["get_concurrent_time"])
+        times = self._notes.samples["get_concurrent_time"]
 
         async def get(name: str) -> None:
             await self._notes.timed("get_concurrent_time", self._cloud.get(name))
 
-        with self._notes.part("get", "cpu_per_get") as part:
-            begun = time.perf_counter()
+        async def gets(part: Part) -> None:
+            before, begun = len(times), time.perf_counter()
             await in_flight(get, _until(begun + self._effort.get_seconds, name), AT_ONCE)
-            seconds = time.perf_counter() - begun
-            part.operations = len(self._notes.samples["get_concurrent_time"]) - before
-        self._notes.add("get_concurrent", part.operations / seconds)
+            part.operations = len(times) - before
+            self._notes.add("get_concurrent", part.operations / (time.perf_counter() - begun))
+
+        await self._notes.part("get", gets, "cpu_per_get")
 
     async def _burst(self) -> None:
+        async def create(part: Part) -> None:
+            await self.empty()  # what a repeated block left
+            part.before = self._notes.processes.moment()
+            part.operations = BURST
+            begun = time.perf_counter()
+            await self.fill(BURST, "burst_accepted")
+            self._notes.add("burst_200", BURST / (time.perf_counter() - begun))
+
+        async def delete(part: Part) -> None:
+            if not await self._cloud.names():
+                await self.fill(BURST)
+            part.before = self._notes.processes.moment()
+            begun = time.perf_counter()
+            part.operations = await self.empty()
+            self._notes.add("burst_delete", part.operations / (time.perf_counter() - begun))
+
         for _ in range(self._effort.bursts):
-            with self._notes.part("boot in a burst", "cpu_per_boot_burst") as part:
-                part.operations = BURST
-                begun = time.perf_counter()
-                await self.fill(BURST, "burst_accepted")
-                self._notes.add("burst_200", BURST / (time.perf_counter() - begun))
-            with self._notes.part("delete in a burst") as part:
-                begun = time.perf_counter()
-                part.operations = await self.empty()
-                self._notes.add("burst_delete", part.operations / (time.perf_counter() - begun))
+            await self._notes.part("boot in a burst", create, "cpu_per_boot_burst")
+            await self._notes.part("delete in a burst", delete)
 
     async def _few(self) -> None:
         await self.fill(FEW)
@@ -169,16 +192,21 @@ class Bench:
         begun = time.perf_counter()
         await self.fill(MANY)
         self._notes.add("fill_1000", MANY / (time.perf_counter() - begun))
-        name = (await self._cloud.page(1)).instances[0].name
-        for _ in range(self._effort.gets // 5):
-            await self._notes.timed("get_at_1000", self._cloud.get(name))
+        await self._gets((await self._cloud.page(1)).instances[0].name, "get_at_1000")
+
+        async def lists(part: Part) -> None:
+            part.operations = _BLOCK
+            for _ in range(_BLOCK):
+                await self._notes.timed("list_1000", self._page(MANY))
+
+        async def pages(part: Part) -> None:
+            part.operations = _BLOCK
+            for _ in range(_BLOCK):
+                await self._notes.timed("list_page_100", self._page(100))
+
         for _ in range(self._effort.lists // _BLOCK):
-            with self._notes.part("list of 1,000", "cpu_per_list") as part:
-                part.operations = _BLOCK
-                for _ in range(_BLOCK):
-                    await self._notes.timed("list_1000", self._page(MANY))
-        for _ in range(self._effort.lists):
-            await self._notes.timed("list_page_100", self._page(100))
+            await self._notes.part("list of 1,000", lists, "cpu_per_list")
+            await self._notes.part("page of 100", pages)
         self._notes.take_memory("memory_1000")
         await self._boots("boot_at_1000", "cpu_per_boot_1000")
 
@@ -188,12 +216,18 @@ class Bench:
             raise Unexpected(f"a page of {size} has {got} instances")
 
     async def _boots(self, figure: str, cpu: str) -> None:
-        """Instance after instance beside those there are; none is deleted."""
+        """Instance after instance beside those there are."""
+        made: list[str] = []
+
+        async def boots(part: Part) -> None:
+            part.operations = _BLOCK
+            boot = self._cloud.boot
+            made.extend([await self._notes.timed(figure, boot()) for _ in range(_BLOCK)])
+
         for _ in range(self._effort.boots // _BLOCK):
-            with self._notes.part(BY_NAME[figure].what, cpu) as part:
-                part.operations = _BLOCK
-                for _ in range(_BLOCK):
-                    await self._notes.timed(figure, self._cloud.boot())
+            await self._notes.part(BY_NAME[figure].what, boots, cpu)
+            await in_flight(self._cloud.delete, made, AT_ONCE)
+            made.clear()
 
     async def _active(self, accepted: Operation) -> None:
         self._cloud.active(await self._cloud.settled(accepted))

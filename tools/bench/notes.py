@@ -1,28 +1,43 @@
 """What a run writes down: samples, processor time, memory, and who else was at work."""
 
+import asyncio
 import gc
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from tools.bench.figures import BY_NAME
 from tools.bench.samples import Measured, summary
-from tools.bench.usage import Processes, Spent, Usage, spent, total_pss
+from tools.bench.usage import Moment, Processes, Spent, Usage, spent, total_pss
 
 _MS: Final = 1000.0
+_PAUSE_SECONDS: Final = 1.0
 
 Value = TypeVar("Value")
+
+
+#: More than this share of the processors for strangers, and times are theirs as much as ours.
+NOISY: Final = 0.1
 
 
 @dataclass
 class Part:
     """One measured stretch of a run, and how many operations it had."""
 
+    before: Moment
+    after: Moment | None = None
     operations: float = 1
-    spent: Spent | None = None
+
+    @property
+    def spent(self) -> Spent:
+        """Processor time, from the stretch's begin to its end."""
+        assert self.after is not None, "not ended yet"
+        return spent(self.before, self.after)
+
+
+Block = Callable[[Part], Awaitable[None]]
 
 
 @dataclass
@@ -30,6 +45,8 @@ class Notes:
     """All that one run has measured."""
 
     processes: Processes
+    #: Seconds that may go for doing again what others disturbed.
+    patience: float = 0.0
     samples: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     #: Of each part: processor time of each process, in ms for one operation.
     cpu: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -55,26 +72,45 @@ class Notes:
         self.took(figure, begun)
         return value
 
-    @contextmanager
-    def part(self, name: str, figure: str = "") -> Iterator[Part]:
-        """Note what the cluster takes meanwhile, less what it takes anyway; ``figure`` is the sum.
+    async def part(self, name: str, block: Block, figure: str = "") -> Part:
+        """Run a block, and note what the cluster takes meanwhile, less what it takes anyway.
 
-        Our own collector of garbage rests: its pauses are no cost of the cluster.
+        Our own collector of garbage rests: its pauses are no cost of the cluster. A block that was
+        disturbed is forgotten and done again while ``patience`` lasts.
+
+        Args:
+            name: What the block is a part of.
+            block: Sets ``operations`` of the part it is given; must be fit to be repeated.
+            figure: The one that is the sum of the cluster's processor time for one operation.
         """
-        part = Part()
+        while True:
+            before = {name: len(values) for name, values in self.samples.items()}
+            part = await self._run(block)
+            share = part.spent.others_share
+            if share <= NOISY or self.patience <= 0:
+                break
+            self.patience -= part.spent.wall + _PAUSE_SECONDS
+            for key, values in self.samples.items():
+                del values[before.get(key, 0) :]
+            await asyncio.sleep(_PAUSE_SECONDS)
+        self.strangers[name] = max(self.strangers.get(name, 0.0), share)
+        self.cpu[name] = self._for_one(part.spent, part.operations)
+        if figure:
+            self.add(figure, sum(self.cpu[name].values()))
+        return part
+
+    async def _run(self, block: Block) -> Part:
         self.processes.look()
         gc.collect()
         gc.disable()
         before = self.processes.moment()
+        part = Part(before)
         try:
-            yield part
+            await block(part)
         finally:
             gc.enable()
-        part.spent = spent(before, self.processes.moment())
-        self.strangers[name] = max(self.strangers.get(name, 0.0), part.spent.others_share)
-        self.cpu[name] = self._for_one(part.spent, part.operations)
-        if figure:
-            self.add(figure, sum(self.cpu[name].values()))
+        part.after = self.processes.moment()
+        return part
 
     def take_idle(self, idle: Spent) -> None:
         """What the cluster takes while nobody asks anything."""

@@ -3,17 +3,14 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from tools.bench import table
-from tools.bench.notes import Notes
+from tools.bench.notes import NOISY, Notes
 from tools.bench.samples import Measured, from_json, to_json
 from tools.bench.usage import name_of
 
 Figures = Mapping[str, Measured]
-
-#: More than this for strangers, and times are theirs as much as ours.
-_NOISY: Final = 0.1
 
 
 def write(path: Path, measured: Figures, machine: Mapping[str, Any]) -> None:
@@ -30,7 +27,7 @@ def read(path: Path) -> Figures:
 
 def noise(strangers: Mapping[str, float]) -> str:
     """Who else was at work, where it matters."""
-    noisy = [f"{part} {share:.0%}" for part, share in strangers.items() if share > _NOISY]
+    noisy = [f"{part} {share:.0%}" for part, share in strangers.items() if share > NOISY]
     if not noisy:
         return "No other process had more than a tenth of the processors."
     return f"Noisy: other processes had, of all processors: {', '.join(noisy)}."

@@ -12,7 +12,7 @@ from tools.bench import machine, profile, report, stage, table, usage
 from tools.bench.__main__ import parser
 from tools.bench.client import in_flight
 from tools.bench.figures import BY_NAME, FIGURES, PHASES, phases_of
-from tools.bench.notes import Notes
+from tools.bench.notes import Notes, Part
 from tools.bench.samples import Measured, from_json, percentile, rounded, summary, to_json
 from tools.bench.usage import Moment, Processes, name_of, spent
 
@@ -178,15 +178,65 @@ def test_processor_time_of_the_machine() -> None:
     assert usage.machine_seconds(text) == 3
 
 
-def test_notes_take_idling_off(tmp_path: Path) -> None:
-    notes = Notes(Processes(tmp_path))
-    with notes.part("nothing", "cpu_per_boot") as part:
+class Staged(Processes):
+    """Moments that were made up: in each part strangers have another share."""
+
+    def __init__(self, shares: list[float]) -> None:
+        self.moments = iter(
+            moment
+            for share in shares
+            for moment in (Moment(0.0, {ACTOR: 0.0}, 0.0, 0.0), moment_after(share))
+        )
+
+    def look(self) -> tuple[Process, ...]:
+        return (ACTOR,)
+
+    def moment(self) -> Moment:
+        return next(self.moments)
+
+
+ACTOR = Process(1, "ray::HostActor.run  ")
+
+
+def moment_after(share: float) -> Moment:
+    """A second later: the actor had a tenth of one, strangers their share of the machine."""
+    return Moment(1.0, {ACTOR: 0.1}, 0.0, 0.1 + share * (os.cpu_count() or 1))
+
+
+async def test_notes_take_idling_off() -> None:
+    notes = Notes(Staged([0.0]), idle={"HostActor": 0.02})
+
+    async def boots(part: Part) -> None:
         part.operations = 2
-    assert part.spent is not None
-    assert notes.samples["cpu_per_boot"] == [0.0]
+        notes.add("boot_alone", 1.0)
+
+    await notes.part("boots", boots, "cpu_per_boot")
+    assert notes.samples["cpu_per_boot"] == [pytest.approx(40.0)]
+    assert notes.cpu["boots"] == {"HostActor": pytest.approx(40.0)}
+    assert notes.measured(frozenset({"boot_alone"})) == {"boot_alone": Measured(1.0)}
     with pytest.raises(AssertionError):
         notes.add("no_such_figure", 1.0)
-    assert set(notes.measured(frozenset({"boot_alone"}))) == set()
+
+
+async def test_a_disturbed_part_is_done_again_while_patience_lasts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tools.bench.notes._PAUSE_SECONDS", 0.0)
+    notes = Notes(Staged([0.5, 0.3, 0.05, 0.4]), patience=10.0)
+    runs = 0
+
+    async def boots(part: Part) -> None:
+        nonlocal runs
+        runs += 1
+        notes.add("boot_alone", float(runs))
+
+    await notes.part("boots", boots)
+    assert notes.samples["boot_alone"] == [3.0]
+    assert notes.strangers["boots"] == pytest.approx(0.05)
+    notes.patience = 0.0
+    await notes.part("boots", boots)
+    assert notes.samples["boot_alone"] == [3.0, 4.0]
+    assert notes.strangers["boots"] == pytest.approx(0.4)
 
 
 def test_noise_is_told_where_it_matters() -> None:
