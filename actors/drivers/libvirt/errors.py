@@ -65,7 +65,7 @@ def from_libvirt(error: libvirt.libvirtError, action: str) -> ComputeError:
 def away(words: str) -> Unavailable:
     """No connection: nothing is known of the call's effect. ``words`` begin with ``libvirt:``."""
     return Unavailable(
-        "The instance's host cannot be managed right now. Try again later.",
+        "libvirt on the instance's host does not answer. Try again later.",
         "HYPERVISOR_UNAVAILABLE",
         words,
     )
