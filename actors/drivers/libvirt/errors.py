@@ -65,7 +65,7 @@ def from_libvirt(error: libvirt.libvirtError, action: str) -> ComputeError:
 def away(words: str) -> Unavailable:
     """No connection: nothing is known of the call's effect. ``words`` begin with ``libvirt:``."""
     return Unavailable(
-        "libvirt on the instance's host does not answer. Try again later.",
+        "The instance's host cannot reach its libvirt right now. Try again later.",
         "HYPERVISOR_UNAVAILABLE",
         words,
     )
