@@ -98,7 +98,6 @@ class Cloud:
     def register(self, *what: str) -> None:
         """``nova-manage image register`` on the head."""
         self.manage(self.head, "image", "register", *what)
-        self._images = self.client.images()
 
     # --- the user's side ----------------------------------------------------------------------
 
@@ -121,7 +120,14 @@ class Cloud:
         return self._client
 
     def image(self, name: str) -> str:
-        """An image's id."""
+        """An image's id. The gateway's list of images may be a moment old."""
+
+        def listed() -> bool:
+            if name not in self._images:
+                self._images = self.client.images()
+            return name in self._images
+
+        eventually(listed, f"image {name}", 10)
         return self._images[name]
 
     def boot(self, image: str, host: TestHost | None = None, name: str = "vm") -> Boot:
@@ -168,8 +174,11 @@ class Cloud:
         """This one is no longer what it was."""
         self._guests.remove(guest)
 
-    def mend(self) -> None:
-        """Undo what a test may have left: closed gates, stopped daemons, instances of its own."""
+    def mend(self, *, keep: bool = True) -> None:
+        """Undo what a test may have left: closed gates, stopped daemons, instances of its own.
+
+        ``keep`` spares the shared guests.
+        """
         for host in self.hosts:
             open_gates(host)
             host.start_libvirtd()
@@ -178,7 +187,7 @@ class Cloud:
             self.up()
         if not sight.ray_processes(self.other):
             self.join()
-        kept = {guest.name for guest in self._guests}
+        kept = {guest.name for guest in self._guests} if keep else set()
         client = self.client
         found = [name for name in client.instances() if name not in kept]
         client.succeeded(*[client.delete(name).name for name in found])

@@ -5,8 +5,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.live.stack.cloud import ROOT, Cloud, cloud_of
-from tests.live.stack.sight import logged
+from tests.live.stack import sight
+from tests.live.stack.cloud import ROOT, Cloud, cloud_of, eventually
 from tools.guest_image.build import build
 from tools.testhosts import test_hosts
 
@@ -19,7 +19,15 @@ def shared() -> Iterator[Cloud]:
     images = ROOT / "build" / "guest"
     build(images, ROOT / "build" / "guest-packages", print)
     with test_hosts(2) as hosts, cloud_of(hosts, images / "images.json") as made:
+        before = everything(made)
         yield made
+        made.mend(keep=False)
+        eventually(lambda: everything(made) == before, "nothing is left of all tests", 10)
+
+
+def everything(cloud: Cloud) -> list[set[str]]:
+    """What instances have on the hosts, and in the cluster's record."""
+    return [*map(sight.traces, cloud.hosts), sight.records(cloud.head)]
 
 
 @pytest.fixture
@@ -38,5 +46,5 @@ def pytest_runtest_makereport(
     made = getattr(item, "funcargs", {}).get("shared")
     if report.failed and made is not None:
         for host in made.hosts:
-            report.sections.append((f"what actors on {host.name} logged", logged(host)))
+            report.sections.append((f"what actors on {host.name} logged", sight.logged(host)))
     return report
