@@ -13,7 +13,7 @@ from typing import Final
 
 from actors.model.errors import AlreadyExists, ComputeError, Internal, Stale, Unavailable
 from actors.model.query import Event
-from actors.ports.store import Batch, Put
+from actors.ports.store import Batch, Put, Table
 from actors.store.lane import is_device_trouble
 from actors.store.sql import (
     INSERT_EVENT,
@@ -212,7 +212,9 @@ def _write_one_by_one(db: sqlite3.Connection, batches: Sequence[Batch], first: i
 
 
 def _write_alone(db: sqlite3.Connection, batch: Batch, first: int) -> list[Event]:
-    if batch.puts and all(_is_stored(db, put) for put in batch.puts):
+    # An eviction tells nothing: its host may have carried it out and taken it away since.
+    lasting = [put for put in batch.puts if put.table is not Table.EVICTIONS]
+    if lasting and all(_is_stored(db, put) for put in lasting):
         # Written before, and its answer was lost with the conductor that gave it. The writer's
         # epoch is still good, so it is the same process that asks again.
         return []

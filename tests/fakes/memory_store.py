@@ -188,7 +188,8 @@ class MemoryStore:
                 detail=f"{batch.writer} wrote with epoch {batch.epoch}, "
                 f"the store has {self.epochs.get(batch.writer)}",
             )
-        if batch.puts and all(self._is_stored(put) for put in batch.puts):
+        lasting = [put for put in batch.puts if put.table is not Table.EVICTIONS]
+        if lasting and all(self._is_stored(put) for put in lasting):
             return  # written before, and its answer was lost
         before = [(put.table, put.key, self._row(put.table, put.key)) for put in batch.puts]
         try:

@@ -16,13 +16,13 @@ from actors.model.errors import (
     TooLarge,
     Unavailable,
 )
-from actors.model.ids import ProjectId
+from actors.model.ids import HostId, ProjectId
 from actors.model.reply import Err, Ok, Reply
-from actors.ports.store import Batch, Put, Remove, Table
+from actors.ports.store import Batch, Eviction, Put, Remove, Table
 from actors.store import commits
 from actors.store.lane import Lane
 from actors.store.sqlite import SqliteStore
-from actors.store.tables import put_flavor
+from actors.store.tables import put_eviction, put_flavor
 from tests.unit.store.records import (
     PARTITIONS,
     WRITER,
@@ -103,6 +103,22 @@ async def test_the_same_batch_again_is_answered_as_written(store: SqliteStore) -
     await store.commit(first)
     assert kinds(await store.commit_many((first, first))) == [None, None]
     assert (await store.events_after(-1, 1, 0)).next_sequence == len(first.events)
+
+
+async def test_a_batch_is_known_again_when_another_writer_has_taken_a_row_of_it_away(
+    store: SqliteStore,
+) -> None:
+    """A host may have carried an eviction out before its writer, cut off, asks again."""
+    first = batch(VM, JOB)
+    await store.commit(first)
+    eviction = put_eviction(Eviction(host_id=HostId("h1"), instance=VM.id, sequence=1, record=VM))
+    moved = batch(VM.evolve(generation=2))
+    moved = replace(moved, puts=(*moved.puts, eviction))
+    await store.commit(moved)
+    await store.commit(Batch(WRITER, moved.epoch, removes=(Remove(Table.EVICTIONS, eviction.key),)))
+    await store.commit(moved)
+    assert await store.evictions(HostId("h1")) == ()
+    assert (await all_instances(store))[VM.id].generation == 2
 
 
 async def test_an_old_epoch_is_fenced(store: SqliteStore) -> None:
