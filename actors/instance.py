@@ -87,7 +87,7 @@ class InstanceActor:
         self._counting = asyncio.create_task(self._count_states())
 
     def __repr__(self) -> str:
-        return f"Instances({self._partition}/{self._partitions}, {len(self._roster)} VMs)"
+        return f"Instances(partition {self._partition} of {self._partitions})"
 
     @ray.method
     async def create_many(
