@@ -137,6 +137,7 @@ class HostActor:
         lane = self._lanes.lane(instance)
         begun = self._ports.clock.monotonic()
         results: list[StepResult] = []
+        told: list[asyncio.Task[None]] = []
         power = self._observed.of(instance)
         async with lane.turn(instance, job.sequence):
             for step in job.steps:
@@ -149,9 +150,12 @@ class HostActor:
                     break
                 more = len(results) < len(job.steps)
                 if more and self._ports.clock.monotonic() - begun > _TELL_AFTER_SECONDS:
-                    await self._progress(job, result)
+                    # Beside the work, which must not wait for an actor that is away.
+                    told.append(asyncio.create_task(self._progress(job, result)))
             if self._observed.job_done(instance, power, job.sequence):
                 self._news.set()
+        # Nothing is told after the answer: another attempt's steps have the same names.
+        await asyncio.gather(*told)
         return HostOutcome(tuple(results), power)
 
     @ray.method
