@@ -27,7 +27,7 @@ from actors.model.errors import (
 )
 from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, split_operation_id
 from actors.model.instance import InstanceRecord, VmState
-from actors.model.operation import OperationRecord, StepState
+from actors.model.operation import OperationRecord
 from actors.model.query import Accepted, InstanceQuery
 from actors.model.reply import Err, Reply, reply_to, unwrap
 from actors.ports.clock import Clock, Gate
@@ -223,7 +223,7 @@ class InstanceActor:
                     operation.action,
                     entry.name,
                     (entry.finished - entry.started).total_seconds(),
-                    failed=entry.state is StepState.FAILED,
+                    failed=bool(entry.error),
                 )
 
     async def _count_states(self) -> None:

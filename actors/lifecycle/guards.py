@@ -19,6 +19,8 @@ class Guard:
     vm_states: frozenset[VmState]
     #: Whether it may begin while something else is in flight.
     while_busy: bool = False
+    #: Whether it must have run before (Nova: ``must_have_launched``): else it has no host.
+    launched: bool = True
     #: What a caller can do instead.
     hint: str = ""
 
@@ -27,9 +29,9 @@ _EVERY: Final = frozenset(VmState) - {VmState.DELETED}
 
 ALLOWED: Final[dict[Action, Guard]] = {
     # There is no instance yet: the create itself brings the record.
-    Action.CREATE: Guard(frozenset()),
+    Action.CREATE: Guard(frozenset(), launched=False),
     # Delete interrupts anything: a user can always get rid of what is theirs.
-    Action.DELETE: Guard(_EVERY, while_busy=True),
+    Action.DELETE: Guard(_EVERY, while_busy=True, launched=False),
     # An instance in ERROR may still run; stopping it is harmless and often the way out.
     Action.STOP: Guard(
         frozenset({VmState.ACTIVE, VmState.ERROR}), hint="Only a running instance can be stopped."
@@ -50,6 +52,14 @@ def check(record: InstanceRecord, action: Action) -> None:
     if record.vm_state not in guard.vm_states:
         raise _refusal(
             record, action, f"its state is {record.vm_state.value}.", guard.hint, "INVALID_STATE"
+        )
+    if guard.launched and record.launched is None and record.task_state is None:
+        raise _refusal(
+            record,
+            action,
+            "it has never run.",
+            "Delete it and boot another.",
+            "INSTANCE_NEVER_RAN",
         )
     if record.task_state is not None and not guard.while_busy:
         raise _refusal(

@@ -50,6 +50,7 @@ def instance(**changes: object) -> InstanceRecord:
         sequence=1,
         created=NOW,
         updated=NOW,
+        launched=NOW,
     ).evolve(**changes)
 
 

@@ -75,7 +75,8 @@ class Lifecycle(RuleBasedStateMachine):
         guard = ALLOWED[action]
         record = self.record
         allowed = record.vm_state in guard.vm_states and (
-            record.task_state is None or guard.while_busy
+            guard.while_busy
+            or (record.task_state is None and (record.launched is not None or not guard.launched))
         )
         try:
             self.feed(Requested(command(record, action), self.tick()))

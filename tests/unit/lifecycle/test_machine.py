@@ -1,6 +1,7 @@
 """What becomes of an instance: the guard table, the three axes, and who wins."""
 
 import itertools
+from datetime import timedelta
 
 import pytest
 
@@ -20,6 +21,7 @@ from actors.model.instance import InstanceRecord, PowerState, TaskState, VmState
 from actors.model.operation import Action, OperationState
 from tests.local.records import HOST, NOW, command, instance, operation
 
+LATER = NOW + timedelta(seconds=1)
 ACTIONS = [action for action in Action if action is not Action.CREATE]
 
 
@@ -60,6 +62,16 @@ def test_guards_are_novas() -> None:
     assert set(ALLOWED) == set(Action)
 
 
+@pytest.mark.parametrize("action", [Action.STOP, Action.START])
+def test_what_never_ran_is_neither_stopped_nor_started(action: Action) -> None:
+    """A boot that failed leaves no host: there is nothing to stop, and nothing to start."""
+    for state in ALLOWED[action].vm_states:
+        record = instance(vm_state=state, launched=None, host_id=None, host=None)
+        with pytest.raises(Conflict) as refusal:
+            machine.step(record, Requested(command(record, action), NOW))
+        assert refusal.value.reason == "INSTANCE_NEVER_RAN"
+
+
 def test_delete_interrupts_what_is_under_way() -> None:
     record = instance(vm_state=VmState.BUILDING, task_state=TaskState.SPAWNING)
     _, effects = machine.step(record, Requested(command(record, Action.DELETE), NOW))
@@ -87,9 +99,9 @@ def test_a_request_for_an_older_generation_is_refused() -> None:
 def test_success(action: Action, end: VmState) -> None:
     record = instance(task_state=TaskState.SPAWNING)
     done = operation(record, action, state=OperationState.SUCCEEDED)
-    after, _ = machine.step(record, Moved(done, NOW, {}, PowerState.RUNNING))
+    after, _ = machine.step(record, Moved(done, LATER, {}, PowerState.RUNNING))
     assert (after.vm_state, after.task_state, after.fault) == (end, None, None)
-    assert (after.launched is not None) == (action is Action.CREATE)
+    assert (after.launched == LATER) == (action is Action.CREATE)
     assert (after.terminated is not None) == (action is Action.DELETE)
 
 
