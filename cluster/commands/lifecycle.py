@@ -126,7 +126,7 @@ def status_command(
         raise typer.Exit(UNHEALTHY)
 
 
-@command(app, "env", 'eval "$(nova-manage env)"; ray status')
+@command(app, "env", 'eval "$(nova-manage env)"; ray list nodes')
 def env_command() -> None:
     """Print what Ray's own tools and Python programs need in their environment."""
     from cluster.member import head_address

@@ -247,7 +247,7 @@ class Instance(_message.Message):
     availability_zone: _builtins.str
     """Where it was placed. Output only."""
     key_name: _builtins.str
-    """The key pair whose public half the guest got."""
+    """Name of a key pair: kept with the instance, not given to the guest yet."""
     operation: _builtins.str
     """The operation under way, or the last one: `operations/{id}`. Output only."""
     etag: _builtins.str
