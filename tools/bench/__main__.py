@@ -108,7 +108,7 @@ def _run(chosen: argparse.Namespace, say: Say) -> None:
 
 
 async def _measure(chosen: argparse.Namespace, stage: Stage, say: Say) -> Notes:
-    notes = Notes(Processes(stage.ray_dir), chosen.patience)
+    notes = Notes(Processes(stage.ray_dir))
     async with connected(stage.credentials) as cloud:
         await cloud.choose(FLAVOR, IMAGE)
         bench = Bench(cloud, notes, QUICK if chosen.quick else Effort())
@@ -121,6 +121,7 @@ async def _measure(chosen: argparse.Namespace, stage: Stage, say: Say) -> Notes:
             say("warm-up")
             await bench.warm_up()
         for phase in rest:
+            notes.patience = chosen.patience / len(rest)
             say(phase)
             await bench.run(phase)
     return notes
