@@ -64,8 +64,9 @@ class Observed:
         self._told[news.instance] = news.power_state
 
     def take(self) -> tuple[News, ...]:
-        """All news, which are news no longer."""
+        """All news, which are news no longer: they are being told."""
         news, self._news = self._news, {}
+        self._told.update({one.instance: one.power_state for one in news.values()})
         return tuple(news.values())
 
     def adopt(self, states: Mapping[InstanceId, PowerState]) -> None:

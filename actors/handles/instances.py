@@ -2,7 +2,7 @@
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Final, TypeVar
 
@@ -30,6 +30,9 @@ from actors.store.tables import instant_text
 #: How long a call waits for an actor that Ray is starting again (about a second, measured).
 _PATIENCE_SECONDS: Final = 15.0
 _PAUSE_SECONDS: Final = 0.1
+
+#: Rows of one call that looks for some of them.
+_SCAN: Final = 500
 
 #: Records kept for lists (about 6 KB each).
 _REMEMBERED: Final = 2048
@@ -111,15 +114,30 @@ class InstancesHandle:
 
     async def operations(self, query: OperationQuery) -> Page[OperationRecord]:
         """As ``Instances.operations``."""
-        found: list[OperationRecord] = []
         before = _before(query.after) if query.after else None
+        if query.instance is not None:
+            rows = await self._store.load_operations(query.instance)
+            behind = (row for row in rows if before is None or _before(row) < before)
+            wanted = (row for row in behind if _wanted(row, query))
+            found: Sequence[OperationRecord] = sorted(wanted, key=_before, reverse=True)
+        else:
+            found = await self._scan(query, before)
+        return Page(items=tuple(found[: query.limit]), more=len(found) > query.limit)
+
+    async def _scan(
+        self, query: OperationQuery, before: tuple[str, str] | None
+    ) -> Sequence[OperationRecord]:
+        """One more than a page, if there are so many."""
+        # Where rows may be passed over: few calls that bring many, whatever the page's size.
+        ask = query.limit + 1 if query.done is None else max(query.limit + 1, _SCAN)
+        found: list[OperationRecord] = []
         while len(found) <= query.limit:
-            rows = await self._store.find_operations(query.project, before, query.limit + 1)
+            rows = await self._store.find_operations(query.project, before, ask)
             found.extend(row for row in rows if _wanted(row, query))
-            if len(rows) <= query.limit:
+            if len(rows) < ask:
                 break
             before = _before(rows[-1])
-        return Page(items=tuple(found[: query.limit]), more=len(found) > query.limit)
+        return found
 
     async def cancel(self, operation: OperationId) -> OperationRecord:
         """As ``Instances.cancel``."""
@@ -185,9 +203,7 @@ def _before(item: Cursor | OperationRecord) -> tuple[str, str]:
 
 
 def _wanted(operation: OperationRecord, query: OperationQuery) -> bool:
-    return (query.instance is None or operation.instance == query.instance) and (
-        query.done is None or operation.done is query.done
-    )
+    return query.project in (None, operation.project) and query.done in (None, operation.done)
 
 
 async def _patiently(call: Callable[[], Awaitable[Value]]) -> Value:

@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import inspect
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,14 +14,20 @@ from ray import exceptions
 
 import actors.handles
 from actors.conductor import ConductorActor
+from actors.handles.instances import InstancesHandle
 from actors.handles.remote import Group, Remote
 from actors.host import HostActor
 from actors.image import ImageActor
 from actors.instance import InstanceActor
 from actors.model.errors import ComputeError, Internal, NotFound, Unavailable
+from actors.model.ids import InstanceId, OperationId, ProjectId
+from actors.model.operation import Action, OperationRecord, OperationState
+from actors.model.query import Cursor, OperationQuery
 from actors.model.reply import Err, Ok, Reply
 from actors.network import NetworkActor
 from actors.scheduler import SchedulerActor
+from actors.store.tables import instant_text
+from tests.local.records import NOW, instance, operation
 
 CALLED: dict[str, tuple[type, ...]] = {
     "conductor": (ConductorActor,),
@@ -178,3 +185,68 @@ async def test_a_bug_of_ours_is_not_taken_for_an_actor_that_is_away(
     )
     with pytest.raises(Internal):
         await Remote("host/1").call("method")
+
+
+class Rows:
+    """As much of the conductor's handle as a list of operations asks for."""
+
+    def __init__(self, *rows: OperationRecord) -> None:
+        self.rows = sorted(rows, key=lambda row: (row.created, row.id), reverse=True)
+        self.asked = 0
+
+    async def find_operations(
+        self, project: ProjectId | None, before: tuple[str, str] | None, limit: int
+    ) -> tuple[OperationRecord, ...]:
+        self.asked += 1
+        return tuple(
+            row
+            for row in self.rows
+            if project in (None, row.project)
+            and (before is None or (instant_text(row.created), row.id) < before)
+        )[:limit]
+
+    async def load_operations(self, instance: InstanceId) -> tuple[OperationRecord, ...]:
+        self.asked += 1
+        return tuple(row for row in reversed(self.rows) if row.instance == instance)
+
+
+@pytest.mark.parametrize("done", [None, True, False])
+@pytest.mark.parametrize("who", [None, 0, 1])
+async def test_a_filtered_list_of_operations_takes_few_calls(
+    done: bool | None, who: int | None
+) -> None:
+    vms = [instance(id=InstanceId(f"vm{n}")) for n in range(2)]
+    ends = [OperationState.SUCCEEDED, OperationState.RUNNING]
+    rows = Rows(
+        *(
+            operation(
+                vms[n % 50 == 0],
+                Action.STOP,
+                id=OperationId(f"vm{int(n % 50 == 0)}.{n}"),
+                state=ends[n % 100 == 0],
+                created=NOW + timedelta(seconds=n // 2),
+            )
+            for n in range(1000)
+        )
+    )
+    handle = InstancesHandle(1)
+    handle._store = rows  # type: ignore[assignment]
+    found: list[OperationRecord] = []
+    query = OperationQuery(
+        project=vms[0].project, instance=None if who is None else vms[who].id, done=done, limit=30
+    )
+    for _ in range(50):
+        rows.asked = 0
+        page = await handle.operations(query)
+        assert rows.asked <= 3
+        assert len(page.items) == 30 or not page.more
+        found += page.items
+        if not page.more:
+            break
+        last = found[-1]
+        query = query.evolve(after=Cursor(created=last.created, id=last.id))
+    assert found == [
+        row
+        for row in rows.rows
+        if (who is None or row.instance == vms[who].id) and done in (None, row.done)
+    ]

@@ -52,6 +52,16 @@ def test_a_guest_that_dies_while_a_job_ends_is_news() -> None:
     assert observed.take() == (News(ONE, PowerState.CRASHED, 3),)
 
 
+def test_what_is_being_told_is_not_what_comes_next() -> None:
+    """Off and on again while the first news is on its way: the second is news too."""
+    observed = Observed()
+    observed.job_done(ONE, RUNNING, 1)
+    assert observed.event(ONE, OFF, 1)
+    assert observed.take() == (News(ONE, OFF, 1),)
+    assert observed.event(ONE, RUNNING, 1)
+    assert observed.take() == (News(ONE, RUNNING, 1),)
+
+
 def test_a_guest_that_is_gone_is_forgotten() -> None:
     observed = Observed()
     observed.job_done(ONE, RUNNING, 1)
