@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import grpc
+
 from tests.live.stack import sight
 from tests.live.stack.client import Boot, Client
 from tools.testhosts import TestHost, TestHosts
@@ -183,16 +185,20 @@ class Cloud:
             open_gates(host)
             host.start_libvirtd()
             host.run(["umount", *COVERED])
-        if not sight.ray_processes(self.head):
+        if not self._works():
             self.up()
-        if not sight.ray_processes(self.other):
             self.join()
         kept = {guest.name for guest in self._guests} if keep else set()
         client = self.client
         found = [name for name in client.instances() if name not in kept]
         client.succeeded(*[client.delete(name).name for name in found])
-        for host in self.hosts:
-            eventually(lambda host=host: self.is_up(host), f"{host.name} is up")  # type: ignore[misc]
+        eventually(self._works, "both hosts are up")
+
+    def _works(self) -> bool:
+        try:
+            return all(map(self.is_up, self.hosts))
+        except grpc.RpcError:
+            return False
 
     # --- hosts --------------------------------------------------------------------------------
 
