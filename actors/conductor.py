@@ -82,6 +82,11 @@ class ConductorActor:
         return await (await self._opened()).store.load_operations(instance)
 
     @ray.method
+    async def find_instance(self, instance: InstanceId) -> InstanceRecord | None:
+        """As ``Store.find_instance``."""
+        return await (await self._opened()).store.find_instance(instance)
+
+    @ray.method
     async def find_operation(self, operation: OperationId) -> OperationRecord | None:
         """As ``Store.find_operation``."""
         return await (await self._opened()).store.find_operation(operation)

@@ -250,7 +250,10 @@ class InstanceActor:
         try:
             await cell.settle()
         except (AlreadyExists, Stale):
-            raise _served(command) from None
+            gone = await self._store.find_instance(command.instance)
+            if gone is None:
+                raise _served(command) from None
+            return await self._born_before(command, gone)
         self._cells[record.id] = cell
         cell.resume()
         return Accepted(record, operation)
@@ -262,7 +265,10 @@ class InstanceActor:
         return Accepted(record, first)
 
     async def _submit(self, command: InstanceCommand) -> Accepted:
-        cell = self._cell(command.instance, command.project)
+        cell = self._cells.get(command.instance)
+        if cell is None:
+            return await self._submitted_before_the_end(command)
+        self._cell(command.instance, command.project)
         last = cell.last
         if last and last.request_id == command.request_id and last.action is command.action:
             return Accepted(cell.record, last)
@@ -274,6 +280,16 @@ class InstanceActor:
             if first is None:
                 raise
             return self._submitted_before(cell, command, first)
+
+    async def _submitted_before_the_end(self, command: InstanceCommand) -> Accepted:
+        """A command for an instance that is gone: its answer, if it was served (a delete was)."""
+        first = await self._store.find_request(command.project, command.request_id)
+        gone = await self._store.find_instance(command.instance) if first else None
+        if first is None or gone is None or first.instance != command.instance:
+            raise not_found(command.instance)
+        if first.action is not command.action:
+            raise _served(command)
+        return Accepted(gone, first)
 
     def _submitted_before(
         self, cell: Cell, command: InstanceCommand, first: OperationRecord

@@ -15,6 +15,7 @@
 Who can call these has the Ray token, and with it every host: they ask for no other.
 """
 
+import asyncio
 import uuid
 from typing import Final
 
@@ -23,15 +24,16 @@ from actors.handles.hosts import HostHandle
 from actors.handles.instances import InstancesHandle
 from actors.handles.owners import ImagesHandle, NetworkHandle, SchedulerHandle
 from actors.model.commands import DEFAULT_GRACE_SECONDS, InstanceCommand
-from actors.model.errors import NotFound
+from actors.model.errors import NotFound, Unavailable
 from actors.model.ids import InstanceId, OperationId, RequestId, UserId
 from actors.model.instance import InstanceRecord
 from actors.model.operation import Action, OperationRecord
-from actors.model.query import EventKind
+from actors.model.query import EventBatch, EventKind
 
 _USER: Final = UserId("operator")
 _LISTEN_SECONDS: Final = 10.0
 _EVENTS: Final = 500
+_AWAY_SECONDS: Final = 0.2
 
 
 class OperationHandle:
@@ -55,15 +57,23 @@ class OperationHandle:
 
     async def wait(self) -> OperationRecord:
         """Wait until it has ended, well or not. Listens to changes; does not poll."""
-        position = (await self._instances.events_after(-1, 1, 0)).next_sequence
+        position = (await self._events(-1, 0)).next_sequence
         operation = await self.get()
         while not operation.done:
-            batch = await self._instances.events_after(position, _EVENTS, _LISTEN_SECONDS)
+            batch = await self._events(position, _LISTEN_SECONDS)
             position = batch.next_sequence
             for event in batch.events:
                 if event.kind is EventKind.OPERATION and event.id == self.id:
                     operation = event.operation()
         return operation
+
+    async def _events(self, position: int, seconds: float) -> EventBatch:
+        """Changes behind a position; a conductor that Ray is starting again is waited for."""
+        while True:
+            try:
+                return await self._instances.events_after(position, _EVENTS, seconds)
+            except Unavailable:
+                await asyncio.sleep(_AWAY_SECONDS)
 
 
 class InstanceHandle:

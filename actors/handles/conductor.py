@@ -47,6 +47,11 @@ class ConductorHandle:
         )
         return operations
 
+    async def find_instance(self, instance: InstanceId) -> InstanceRecord | None:
+        """As ``Store.find_instance``."""
+        found: InstanceRecord | None = await self._actor.call("find_instance", instance)
+        return found
+
     async def find_operation(self, operation: OperationId) -> OperationRecord | None:
         """As ``Store.find_operation``."""
         found: OperationRecord | None = await self._actor.call("find_operation", operation)

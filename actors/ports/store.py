@@ -98,6 +98,10 @@ class Store(Protocol):
         """All operations of an instance, oldest first."""
         ...
 
+    async def find_instance(self, instance: InstanceId) -> InstanceRecord | None:
+        """One instance, deleted or not."""
+        ...
+
     async def find_operation(self, operation: OperationId) -> OperationRecord | None:
         """One operation, finished or not."""
         ...

@@ -231,8 +231,16 @@ class Cell:
         operations: Sequence[OperationRecord],
         eviction: Eviction | None,
     ) -> None:
-        """Write until it is written; only then is it so. A cancelled run does not cut a write."""
-        await asyncio.shield(self._until_written(record, operations, eviction))
+        """Write until it is written; only then is it so.
+
+        A cancelled run neither cuts a write nor hands its turn on before the write has ended.
+        """
+        writing = asyncio.ensure_future(self._until_written(record, operations, eviction))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait({writing})
+            raise
 
     async def _until_written(
         self,

@@ -25,6 +25,7 @@ _UNFINISHED: Final = "SELECT id, body FROM operations WHERE partition = ? AND do
 _OF_INSTANCE: Final = (
     "SELECT id, body FROM operations WHERE id >= ? || '.' AND id < ? || '/' ORDER BY sequence"
 )
+_INSTANCE: Final = "SELECT id, body FROM instances WHERE id = ?"
 _OPERATION: Final = "SELECT id, body FROM operations WHERE id = ?"
 _REQUEST: Final = "SELECT id, body FROM operations WHERE project = ? AND request_id = ?"
 _NEWEST: Final = (
@@ -63,6 +64,11 @@ def partition(
 def operations_of(db: sqlite3.Connection, instance: InstanceId) -> tuple[OperationRecord, ...]:
     """All operations of an instance, oldest first."""
     return _records(OperationRecord, db.execute(_OF_INSTANCE, (instance, instance)))
+
+
+def instance(db: sqlite3.Connection, key: InstanceId) -> InstanceRecord | None:
+    """One instance, deleted or not."""
+    return next(iter(_records(InstanceRecord, db.execute(_INSTANCE, (key,)))), None)
 
 
 def operation(db: sqlite3.Connection, key: OperationId) -> OperationRecord | None:

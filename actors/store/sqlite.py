@@ -149,6 +149,10 @@ class SqliteStore:
         """As ``Store.load_operations``."""
         return await self._read(partial(reads.operations_of, instance=instance))
 
+    async def find_instance(self, instance: InstanceId) -> InstanceRecord | None:
+        """As ``Store.find_instance``."""
+        return await self._read(partial(reads.instance, key=instance))
+
     async def find_operation(self, operation: OperationId) -> OperationRecord | None:
         """As ``Store.find_operation``."""
         return await self._read(partial(reads.operation, key=operation))

@@ -128,6 +128,11 @@ class MemoryStore:
         mine = (record for record in self._operations() if record.instance == instance)
         return tuple(sorted(mine, key=lambda record: record.sequence))
 
+    async def find_instance(self, instance: InstanceId) -> InstanceRecord | None:
+        """One instance, deleted or not."""
+        row = self.rows[Table.INSTANCES].get(instance)
+        return InstanceRecord.model_validate_json(row.body) if row else None
+
     async def find_operation(self, operation: OperationId) -> OperationRecord | None:
         """One operation."""
         row = self.rows[Table.OPERATIONS].get(operation)

@@ -188,6 +188,21 @@ async def test_a_cancel_that_comes_too_late_changes_nothing(
     assert record.vm_state is (VmState.STOPPED if off else VmState.ACTIVE)
 
 
+async def test_what_was_served_has_its_answer_also_when_the_instance_is_gone(
+    cluster: LocalCluster,
+) -> None:
+    made = await cluster.boot("vm", "r1")
+    await cluster.ended(made.operation)
+    deleted = await cluster.act(made.instance.id, Action.DELETE, "d1")
+    await cluster.ended(deleted.operation)
+    again = await cluster.act(made.instance.id, Action.DELETE, "d1")
+    assert (again.operation.id, again.instance.vm_state) == (deleted.operation.id, VmState.DELETED)
+    assert (await cluster.boot("vm", "r1")).operation.id == made.operation.id
+    with pytest.raises(NotFound):
+        await cluster.act(made.instance.id, Action.DELETE, "another")
+    assert cluster.domains() == {}
+
+
 async def test_an_instance_costs_the_same_with_many_others(cluster: LocalCluster) -> None:
     """What each boot writes and asks for does not grow with what is there."""
     costs: set[tuple[int, int]] = set()
