@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -223,6 +224,30 @@ async def test_a_host_that_knows_of_a_newer_operation_which_is_not_there_is_aske
     cell = booting(world, Disk())
     cell.resume()
     assert (await ended(cell, Action.CREATE)).state is OperationState.SUCCEEDED
+
+
+async def test_a_write_whose_caller_left_is_not_overtaken() -> None:
+    world, disk, under_way, most = World(), Disk(), [0], [0]
+    go_on, plain = asyncio.Event(), disk.record
+
+    async def record(*args: Any) -> None:
+        under_way[0] += 1
+        most[0] = max(most[0], under_way[0])
+        await go_on.wait()
+        await plain(*args)
+        under_way[0] -= 1
+
+    disk.record = record  # type: ignore[assignment, method-assign]
+    cell = booting(world, disk)
+    first = asyncio.create_task(cell.settle())
+    await until(lambda: under_way[0])
+    first.cancel()
+    second = asyncio.create_task(cell.cancel())
+    await asyncio.sleep(0.01)
+    go_on.set()
+    await asyncio.wait({first, second})
+    assert most == [1]
+    assert [written[1][-1].generation for written in disk.written] == [1, 2]
 
 
 async def test_an_actor_that_was_replaced_rests() -> None:
