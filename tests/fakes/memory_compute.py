@@ -211,7 +211,15 @@ class MemoryInstances(_Port):
         vm_state, power_state = _ENDS_AS[record.action]
         if state is not OperationState.SUCCEEDED:
             vm_state, power_state = VmState.ERROR, PowerState.NOSTATE
-        self.put(instance.evolve(vm_state=vm_state, power_state=power_state, fault=fault))
+        ran = now if vm_state is VmState.ACTIVE else None
+        self.put(
+            instance.evolve(
+                vm_state=vm_state,
+                power_state=power_state,
+                fault=fault,
+                launched=instance.launched or ran,
+            )
+        )
         return self._put(record)
 
     def put(self, record: InstanceRecord) -> InstanceRecord:
