@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lane
-from actors.model.errors import ComputeError, Internal
+from actors.model.errors import Cancelled, ComputeError, Internal, Unavailable
 from actors.model.instance import PowerState
 from actors.ports.clock import Clock, Gate
 from actors.ports.host import HostJob, HostStep, StepResult
@@ -57,7 +57,11 @@ class GuestWork:
             await self._gate.reach(f"{job.saga}.{step.value}.before")
             power = await self._act(step, job, lane)
             await self._gate.reach(f"{job.saga}.{step.value}.after")
+        except (Unavailable, Cancelled) as failure:
+            error = failure
         except ComputeError as failure:
+            # The fault has the sentence for its project; what libvirt or QEMU said is told here.
+            _log.warning("step %s of instance %s: %s", step.value, job.instance.id, failure)
             error = failure
         except Exception as failure:  # noqa: BLE001 - the journal must learn of a bug too
             _log.exception("step %s of instance %s met a bug", step.value, job.instance.id)
