@@ -88,6 +88,8 @@ def test_qemu_does_not_start(cloud: Cloud, words: str, reason: str, message: str
     host.run(["mount", "--bind", "/tmp/qemu", EMULATOR], check=True)
     try:
         fails(cloud, BLANK, reason, message)
+        # What QEMU said is for who runs the host.
+        assert words in sight.logged(host)
     finally:
         host.run(["umount", EMULATOR], check=True)
     # The same host, as soon as it works again.
