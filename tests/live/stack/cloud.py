@@ -101,6 +101,12 @@ class Cloud:
         """``nova-manage image register`` on the head."""
         self.manage(self.head, "image", "register", *what)
 
+    def stop_by_handle(self, guest: Guest) -> str:
+        """Stop a guest from a Python program on the head; what became of the operation."""
+        manage, python = Path(sys.executable).with_name("nova-manage"), sys.executable
+        program = f"{python} -m tests.live.stack.by_handle {guest.id}"
+        return _said(self.head, "bash", "-c", f'eval "$({manage} env)"; exec {program}')
+
     # --- the user's side ----------------------------------------------------------------------
 
     @property
