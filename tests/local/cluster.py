@@ -388,18 +388,22 @@ def _network(clock: SystemClock) -> Network:
 
 async def _drop(actor: Any) -> None:
     """Cancel every task of an actor, and of the cells in it."""
-    tasks = {task for task in asyncio.all_tasks() if _belongs(task, actor)}
-    tasks |= actor.__dict__.get("calls_under_way", set())
-    while tasks:
+    # Again and again: Python 3.11's wait_for can swallow a cancellation, and an owner whose commit
+    # was cut off loads again.
+    while tasks := _tasks_of(actor):
         for task in tasks:
             task.cancel()
-        # Again and again: Python 3.11's wait_for can swallow a cancellation.
-        _, tasks = await asyncio.wait(tasks, timeout=0.05)
+        await asyncio.wait(tasks, timeout=0.05)
     if isinstance(actor, HostActor):
         actor._threads.shutdown(wait=True)
     if isinstance(actor, ConductorActor):
         close: Any = actor.close
         await close()
+
+
+def _tasks_of(actor: Any) -> set["asyncio.Task[Any]"]:
+    tasks = {task for task in asyncio.all_tasks() if _belongs(task, actor)}
+    return tasks | {task for task in actor.__dict__.get("calls_under_way", ()) if not task.done()}
 
 
 def _belongs(task: "asyncio.Task[Any]", actor: Any) -> bool:
@@ -411,8 +415,8 @@ def _belongs(task: "asyncio.Task[Any]", actor: Any) -> bool:
 
 
 def _parts(actor: Any) -> list[Any]:
-    cells = getattr(actor, "_cells", {})
-    return [*cells.values()]
+    # An owner that is loading would take the epoch from the successor, as no dead process can.
+    return [*getattr(actor, "_cells", {}).values(), getattr(actor, "_owner", None)]
 
 
 @asynccontextmanager
