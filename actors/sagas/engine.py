@@ -310,7 +310,8 @@ class _Attempt:
     def _leaves_it_to_the_host(self, error: ComputeError, waited: float) -> bool:
         return (
             self._saga.only_forward
-            and isinstance(error, Unavailable)
+            # A host that hangs is as good as away.
+            and isinstance(error, Unavailable | Expired)
             and waited >= self._engine.evict_after_seconds
         )
 

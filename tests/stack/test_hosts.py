@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.model.errors import ComputeError, Exhausted, NoValidHost
+from actors.model.errors import ComputeError, Exhausted, Expired, NoValidHost
 from actors.model.ids import InstanceId
 from actors.model.instance import PowerState, VmState
 from actors.model.operation import Action, OperationState
@@ -119,6 +119,19 @@ async def test_what_cannot_be_removed_does_not_keep_a_host_from_looking(
 
     async def removed() -> bool:
         return doomed not in cluster.domains()
+
+    await eventually(removed)
+
+
+async def test_a_delete_does_not_wait_for_a_host_that_hangs(cluster: LocalCluster) -> None:
+    instance = await running(cluster)
+    hung = "delete.ensure_absent.before"
+    cluster.gate.fail(hung, lambda: Expired("No answer.", "STEP_TIMED_OUT"), times=100)
+    deleted = await cluster.act(instance, Action.DELETE)
+    assert (await cluster.ended(deleted.operation)).state is OperationState.SUCCEEDED
+
+    async def removed() -> bool:
+        return not cluster.domains() and not await cluster.store.load(Table.EVICTIONS)
 
     await eventually(removed)
 
