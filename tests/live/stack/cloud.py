@@ -29,9 +29,12 @@ CACHE: Final = f"{sight.STATE}/cache"
 #: What tests mount something over.
 COVERED: Final = (EMULATOR, INSTANCES, CACHE)
 GATES: Final = f"{sight.RUN}/gates"
-_USER: Final = f"{Path.home()}/.config/novaray"
+_USER: Final = "/run/novaray-user"
+_CONFIG: Final = "/run/novaray.toml"
 _SOCKET: Final = "/run/gateway.sock"
 _SETTINGS: Final = """\
+state_dir = "{state}"
+config_dir = "{user}"
 node_address = "{address}"
 dashboard = false
 virt_type = "qemu"
@@ -75,8 +78,10 @@ class Cloud:
         self._guests: list[Guest] = []
         self._client: Client | None = None
         for host in hosts:
-            settings = _SETTINGS.format(address=host.address, gates=GATES)
-            Path(f"{host.folder}/etc/novaray/novaray.toml").write_text(settings)
+            settings = _SETTINGS.format(
+                state=sight.STATE, user=_USER, address=host.address, gates=GATES
+            )
+            Path(f"{host.folder}{_CONFIG}").write_text(settings)
             Path(f"{host.folder}{GATES}").mkdir(parents=True)
 
     # --- the operator's commands --------------------------------------------------------------
@@ -215,7 +220,8 @@ class Cloud:
 
 
 def _said(host: TestHost, *command: str) -> str:
-    done = host.run(command, cwd=ROOT, timeout=_COMMAND_SECONDS)
+    environment = {**os.environ, "NOVARAY_CONFIG": _CONFIG}
+    done = host.run(command, cwd=ROOT, timeout=_COMMAND_SECONDS, env=environment)
     said = f"{done.stdout}{done.stderr}"
     assert done.returncode == 0, said
     return said

@@ -14,7 +14,9 @@ import libvirt
 
 from tools.testhosts import TestHost
 
-STATE: Final = "/var/lib/novaray"
+#: Not the product's own folders: a `nova-manage down --purge` on the machine removes those, and a
+#: folder that goes there takes along what a host has mounted on it.
+STATE: Final = "/var/lib/libvirt/novaray"
 RUN: Final = "/run/novaray"
 _PROC: Final = Path("/proc")
 _OURS: Final = re.compile(r"^\d+: ((?:tap|brq|dhcp)[^:@]*)", re.MULTILINE)
