@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from weakref import WeakValueDictionary
 
 import ray
 
@@ -22,15 +23,20 @@ from actors.drivers.contents import (
     take_in,
 )
 from actors.drivers.disk_format import virtual_size
-from actors.model.errors import AlreadyExists, Invalid, NotFound
+from actors.drivers.uploads import Uploads, wrong_offset
+from actors.model.errors import AlreadyExists, Conflict, Invalid, NotFound, Stale
 from actors.model.ids import ImageId
-from actors.model.image import Image, ImageStatus
+from actors.model.image import Image, ImageChanges, ImageStatus
 from actors.ports.clock import Clock
 from actors.ports.store import Remove, Store, Table
 from actors.store.owner import Owner
 from actors.store.tables import put_image
 
 WRITER: Final = "images"
+#: Glance's ``image_size_cap``: for the file, and for the disk that a guest sees.
+DEFAULT_MAX_BYTES: Final = 1 << 40
+#: An upload that got nothing for so long is given up, seconds.
+UPLOAD_PATIENCE: Final = 86_400.0
 
 _log = logging.getLogger(__name__)
 
@@ -44,25 +50,58 @@ class _Registry:
     def __repr__(self) -> str:
         return f"{len(self.images)} images"
 
-    def named(self, image: Image) -> Image | None:
-        """The image of this project that has this name."""
-        wanted = (image.project, image.name)
-        return next((i for i in self.images.values() if (i.project, i.name) == wanted), None)
+    def get(self, image: ImageId) -> Image:
+        """The image with this id."""
+        if image not in self.images:
+            raise NotFound(
+                f"Image {image} could not be found.", "IMAGE_NOT_FOUND", "", {"image": image}
+            )
+        return self.images[image]
+
+    def named(self, image: Image) -> tuple[Image, ...]:
+        """The images with bytes that have this one's project and name."""
+        return tuple(
+            known
+            for known in self.images.values()
+            if (known.project, known.name) == (image.project, image.name) and known.sha256
+        )
 
     def uses(self, sha256: str) -> bool:
         """Whether any image has this content."""
         return any(image.sha256 == sha256 for image in self.images.values())
 
+    def held_by(self, image: Image) -> Image | None:
+        """An image that boots with this one as its kernel or ramdisk, if it counts.
+
+        What other projects make of a public kernel for themselves does not keep it.
+        """
+        return next(
+            (
+                other
+                for other in self.images.values()
+                if image.id in (other.kernel_id, other.ramdisk_id)
+                and (other.public or other.project == image.project)
+            ),
+            None,
+        )
+
 
 class ImageActor:
     """Implements ``ports.images.Images`` over a directory of the control node."""
 
-    def __init__(self, store: Store, clock: Clock, directory: str) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, directory: str, max_bytes: int = DEFAULT_MAX_BYTES
+    ) -> None:
         self._store = store
+        self._clock = clock
         self._directory = Path(directory)
+        self._max_bytes = max_bytes
+        self._uploads = Uploads(self._directory, max_bytes)
         self._prepared = False
         #: One change at a time: a file is not removed while an image that has it is registered.
         self._turn = asyncio.Lock()
+        #: One piece at a time for each image. Taken before ``_turn``.
+        self._writing: WeakValueDictionary[ImageId, asyncio.Lock] = WeakValueDictionary()
         self._owner = Owner(WRITER, store, clock, self._load)
 
     def __repr__(self) -> str:
@@ -87,22 +126,99 @@ class ImageActor:
         await self._owner.state()
         incoming = await asyncio.to_thread(take_in, path, self._directory)
         try:
-            measured = await asyncio.to_thread(_measured, image, incoming)
+            measured = (await asyncio.to_thread(self._measured, image, incoming)).evolve(
+                generation=1
+            )
             async with self._turn:
                 return await self._register(measured, incoming)
         finally:
             await asyncio.to_thread(incoming.path.unlink, missing_ok=True)
 
     @ray.method
-    async def delete(self, image: ImageId) -> None:
-        """Forget an image; its bytes go with the last image that has them."""
+    async def create(self, image: Image) -> Image:
+        """Make an image whose bytes come later (``ports.images.Images``)."""
         async with self._turn:
             registry = await self._owner.state()
-            gone = registry.images.pop(image, None)
+            await self._sweep(registry)
+            known = registry.images.get(image.id)
+            if known is None:
+                return await self._put(
+                    registry, image.evolve(status=ImageStatus.QUEUED, sha256="", generation=1)
+                )
+            if (known.project, known.disk_format) != (image.project, image.disk_format):
+                raise AlreadyExists(f"Image id {image.id} is taken by another image.")
+            return known
+
+    @ray.method
+    async def write(self, image: ImageId, offset: int, data: bytes) -> int:
+        """Append a piece (``ports.images.Images``)."""
+        async with self._upload(image):
+            found = (await self._owner.state()).get(image)
+            if found.status is ImageStatus.ACTIVE:
+                if offset >= 0 and offset + len(data) <= found.size:
+                    return found.size
+                raise wrong_offset(image, offset, found.size)
+            if offset < 0:
+                raise wrong_offset(image, offset, await self._size(image))
+            if found.status is not ImageStatus.SAVING:
+                await self._become(image, ImageStatus.SAVING)
+            return await asyncio.to_thread(self._uploads.append, image, offset, data)
+
+    @ray.method
+    async def upload_offset(self, image: ImageId) -> int:
+        """Where the next piece begins (``ports.images.Images``)."""
+        found = (await self._owner.state()).get(image)
+        if found.status is ImageStatus.ACTIVE:
+            return found.size
+        return await self._size(image)
+
+    @ray.method
+    async def seal(self, image: ImageId, sha256: str | None) -> Image:
+        """Measure and check what has come (``ports.images.Images``)."""
+        async with self._upload(image):
+            found = (await self._owner.state()).get(image)
+            if found.status is ImageStatus.ACTIVE:
+                _check_sum(found, found.sha256, sha256)
+                return found
+            try:
+                upload = await asyncio.to_thread(self._uploads.measure, image)
+                _check_sum(found, upload.sha256, sha256)
+                measured = await asyncio.to_thread(self._measured, found, upload)
+            except Invalid:
+                await asyncio.to_thread(self._uploads.remove, image)
+                await self._become(image, ImageStatus.QUEUED)
+                raise
+            async with self._turn:
+                sealed = await self._seal(measured, upload)
+            await asyncio.to_thread(self._uploads.remove, image)
+            return sealed
+
+    @ray.method
+    async def update(self, image: ImageId, changes: ImageChanges, generation: int | None) -> Image:
+        """Change what describes an image (``ports.images.Images``)."""
+        async with self._turn:
+            registry = await self._owner.state()
+            found = registry.get(image)
+            if generation not in (None, found.generation):
+                raise Stale(f"Image {image} has changed since.", "", "", {"image": image})
+            changed = changes.applied(found)
+            if changed == found:
+                return found
+            return await self._put(registry, changed.evolve(generation=found.generation + 1))
+
+    @ray.method
+    async def delete(self, image: ImageId) -> None:
+        """Forget an image; its bytes go with the last image that has them."""
+        async with self._upload(image), self._turn:
+            registry = await self._owner.state()
+            gone = registry.images.get(image)
             if gone is None:
                 return
+            _check_free(gone, registry.held_by(gone))
+            del registry.images[image]
             await self._owner.commit((), (Remove(Table.IMAGES, image),))
-            if not registry.uses(gone.sha256):
+            await asyncio.to_thread(self._uploads.remove, image)
+            if gone.sha256 and not registry.uses(gone.sha256):
                 path = content_path(self._directory, gone.sha256)
                 await asyncio.to_thread(path.unlink, missing_ok=True)
 
@@ -127,10 +243,10 @@ class ImageActor:
 
     async def _register(self, image: Image, incoming: Incoming) -> Image:
         registry = await self._owner.state()
-        known = registry.named(image)
-        if known is not None:
+        for known in registry.named(image):
             if (known.sha256, known.disk_format) == (image.sha256, image.disk_format):
                 return known
+        for known in registry.named(image):
             raise AlreadyExists(
                 f"Image name {image.name} is taken by other content. Choose another name, or "
                 f"delete image {known.id} first.",
@@ -143,9 +259,55 @@ class ImageActor:
         final = content_path(self._directory, image.sha256)
         with full_disk_is_exhausted(self._directory):
             await asyncio.to_thread(publish, incoming.path, final)
+        return await self._put(registry, image)
+
+    async def _seal(self, measured: Image, upload: Incoming) -> Image:
+        registry = await self._owner.state()
+        # Its name or properties may have changed while it was measured.
+        found = registry.get(measured.id)
+        # First the bytes, as in ``_register``. The upload stays until the record says so, too:
+        # after a crash in between the image is sealed anew.
+        final = content_path(self._directory, measured.sha256)
+        with full_disk_is_exhausted(self._directory):
+            await asyncio.to_thread(self._uploads.publish, upload, final)
+        return await self._put(
+            registry,
+            found.evolve(
+                status=measured.status,
+                size=measured.size,
+                sha256=measured.sha256,
+                virtual_size=measured.virtual_size,
+                generation=found.generation + 1,
+            ),
+        )
+
+    async def _become(self, image: ImageId, status: ImageStatus) -> None:
+        async with self._turn:
+            registry = await self._owner.state()
+            found = registry.get(image)
+            if found.status is not status:
+                await self._put(
+                    registry, found.evolve(status=status, generation=found.generation + 1)
+                )
+
+    async def _put(self, registry: _Registry, image: Image) -> Image:
         registry.images[image.id] = image
         await self._owner.commit((put_image(image),))
         return image
+
+    def _upload(self, image: ImageId) -> asyncio.Lock:
+        return self._writing.setdefault(image, asyncio.Lock())
+
+    async def _size(self, image: ImageId) -> int:
+        return await asyncio.to_thread(self._uploads.size, image)
+
+    def _measured(self, image: Image, incoming: Incoming) -> Image:
+        return image.evolve(
+            status=ImageStatus.ACTIVE,
+            size=incoming.size,
+            sha256=incoming.sha256,
+            virtual_size=virtual_size(incoming.path, image.disk_format, self._max_bytes),
+        )
 
     async def _load(self) -> _Registry:
         bodies = await self._store.load(Table.IMAGES)
@@ -158,20 +320,51 @@ class ImageActor:
 
     def _prepare(self, registry: _Registry) -> None:
         prepare(self._directory)
+        for image in self._abandoned(registry):
+            self._uploads.remove(image)
         # Files without a record stay: they may be all that is left after a loss of the records.
-        strays = [file.name for file in self._directory.iterdir() if not registry.uses(file.name)]
+        names = (file.name for file in self._directory.iterdir())
+        strays = [name for name in names if name[0] != "." and not registry.uses(name)]
         if strays:
             _log.warning("images: %d files belong to no image: %s", len(strays), strays[:5])
 
+    async def _sweep(self, registry: _Registry) -> None:
+        """Make room: whoever begins an upload takes away those that were given up."""
+        for image in await asyncio.to_thread(self._abandoned, registry):
+            if not self._upload(image).locked():
+                _log.info("images: the upload of %s was given up", image)
+                await asyncio.to_thread(self._uploads.remove, image)
 
-def _measured(image: Image, incoming: Incoming) -> Image:
-    return image.evolve(
-        status=ImageStatus.ACTIVE,
-        size=incoming.size,
-        sha256=incoming.sha256,
-        virtual_size=virtual_size(incoming.path, image.disk_format),
-        generation=1,
-    )
+    def _abandoned(self, registry: _Registry) -> list[ImageId]:
+        unfinished = [i.id for i in registry.images.values() if i.status is ImageStatus.SAVING]
+        before = self._clock.now().timestamp() - UPLOAD_PATIENCE
+        return list(self._uploads.abandoned(unfinished, before))
+
+
+def _check_sum(image: Image, sha256: str, wanted: str | None) -> None:
+    if wanted is not None and wanted != sha256:
+        raise Invalid(
+            f"What has come of image {image.id} has the checksum {sha256}, not {wanted}. Upload "
+            "it again.",
+            "IMAGE_CHECKSUM_MISMATCH",
+            metadata={"sha256": f"is not {sha256}"},
+        )
+
+
+def _check_free(image: Image, holder: Image | None) -> None:
+    if image.protected:
+        raise Conflict(
+            f"Image {image.id} ({image.name}) is protected. Take its protection away first.",
+            "IMAGE_PROTECTED",
+            metadata={"image": image.id},
+        )
+    if holder is not None:
+        raise Conflict(
+            f"Image {image.id} ({image.name}) is the kernel or ramdisk of image {holder.id} "
+            f"({holder.name}). Delete that one first.",
+            "IMAGE_IN_USE",
+            metadata={"image": image.id, "used_by": holder.id},
+        )
 
 
 def _not_found(sha256: str) -> NotFound:

@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     memory_mb: int | None = Field(default=None, ge=1)
     disk_gb: int | None = Field(default=None, ge=1)
 
+    #: The largest image, as a file and as the disk that a guest sees.
+    max_image_gb: int = Field(default=1024, ge=1)
+
     #: Between two reports of a host to the scheduler.
     heartbeat_seconds: float = Field(default=5.0, gt=0)
     #: Between two full comparisons of a host with its libvirt.

@@ -77,7 +77,9 @@ def spawn_control(settings: Settings, control: str) -> None:
     )
     _make(SchedulerActor, options(SCHEDULER)).remote(store, clock, settings.down_after_seconds)
     _make(NetworkActor, options(NETWORK)).remote(store, clock)
-    _make(ImageActor, options(IMAGES)).remote(store, clock, str(settings.images_dir))
+    _make(ImageActor, options(IMAGES)).remote(
+        store, clock, str(settings.images_dir), settings.max_image_gb << 30
+    )
     cluster = Cluster(SchedulerHandle(), NetworkHandle(), HostsHandle())
     for number in range(settings.partitions):
         _make(InstanceActor, options(instances_name(number))).remote(

@@ -110,11 +110,15 @@ def publish(incoming: Path, final: Path) -> None:
     """Give a complete file its name, for good: it survives a crash of the machine."""
     incoming.chmod(_MODE)
     incoming.replace(final)
-    directory = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    _sync(final.parent)
+
+
+def publish_link(incoming: Path, final: Path) -> None:
+    """As ``publish``, but the file keeps its first name, too. A content that is there stays."""
+    incoming.chmod(_MODE)
+    with suppress(FileExistsError):
+        final.hardlink_to(incoming)
+    _sync(final.parent)
 
 
 def read_piece(path: Path, offset: int, length: int) -> bytes:
@@ -124,6 +128,14 @@ def read_piece(path: Path, offset: int, length: int) -> bytes:
         return os.pread(descriptor, min(length, CHUNK), offset)
     finally:
         os.close(descriptor)
+
+
+def _sync(folder: Path) -> None:
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 @contextmanager

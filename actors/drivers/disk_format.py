@@ -40,12 +40,20 @@ _EXTERNAL_DATA_NAME: Final = 0x44415441
 _MAX_CLUSTER: Final = 2 * 1024 * 1024
 
 
-def virtual_size(path: Path, disk_format: DiskFormat) -> int:
+def virtual_size(path: Path, disk_format: DiskFormat, limit: int) -> int:
     """How many bytes a guest sees of this file; 0 for a kernel or a ramdisk.
 
     Raises:
-        Invalid: The file is not what ``disk_format`` says, or it is not safe to open.
+        Invalid: The file is not what ``disk_format`` says, it is not safe to open, or its disk is
+            larger than ``limit`` bytes.
     """
+    size = _virtual_size(path, disk_format)
+    if size > limit:
+        raise _invalid(f"The image is a disk of {size} bytes; the largest one has {limit}.")
+    return size
+
+
+def _virtual_size(path: Path, disk_format: DiskFormat) -> int:
     size = path.stat().st_size
     if size == 0:
         raise _invalid("The file is empty.")

@@ -3,7 +3,7 @@
 from actors.handles.remote import IMAGES, NETWORK, SCHEDULER, Grouped, Remote
 from actors.model.host import Claim, HostReport, HostUsage
 from actors.model.ids import ImageId
-from actors.model.image import Image
+from actors.model.image import Image, ImageChanges
 from actors.model.network import Network, Nic
 from actors.ports.network import PortRelease, PortRequest
 from actors.ports.scheduler import ClaimRequest, Release
@@ -84,6 +84,31 @@ class ImagesHandle:
         """As ``Images.register``."""
         registered: Image = await self._actor.call("register", image, path)
         return registered
+
+    async def create(self, image: Image) -> Image:
+        """As ``Images.create``."""
+        made: Image = await self._actor.call("create", image)
+        return made
+
+    async def write(self, image: ImageId, offset: int, data: bytes) -> int:
+        """As ``Images.write``."""
+        written: int = await self._actor.call("write", image, offset, data)
+        return written
+
+    async def upload_offset(self, image: ImageId) -> int:
+        """As ``Images.upload_offset``."""
+        offset: int = await self._actor.call("upload_offset", image)
+        return offset
+
+    async def seal(self, image: ImageId, sha256: str | None) -> Image:
+        """As ``Images.seal``."""
+        sealed: Image = await self._actor.call("seal", image, sha256)
+        return sealed
+
+    async def update(self, image: ImageId, changes: ImageChanges, generation: int | None) -> Image:
+        """As ``Images.update``."""
+        updated: Image = await self._actor.call("update", image, changes, generation)
+        return updated
 
     async def delete(self, image: ImageId) -> None:
         """As ``Images.delete``."""

@@ -13,7 +13,7 @@ from tests.fakes.image_files import MIB, extension, qcow2
 def seen(tmp_path: Path, content: bytes, disk_format: DiskFormat) -> int:
     file = tmp_path / "image"
     file.write_bytes(content)
-    return virtual_size(file, disk_format)
+    return virtual_size(file, disk_format, 1 << 40)
 
 
 @pytest.mark.parametrize(
