@@ -2,7 +2,9 @@
 
 QEMU opens whatever a qcow2 header points to, with the rights of the process that asks. An image
 with a backing file or an external data file could so name any file of a host as its disk
-(CVE-2015-5163, CVE-2024-32498 in Glance and Nova): both are refused before a host sees them.
+(CVE-2015-5163, CVE-2022-47951, CVE-2024-32498 in Glance, Nova and Cinder): both are refused before
+a host sees them. So is an image of another format that says it is raw (CVE-2024-40767): whoever
+guessed later would open it as what it is.
 """
 
 import struct
@@ -10,20 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from actors.drivers.signatures import (
+    HEAD,
+    compression_in,
+    disk_format_in,
+    is_kernel,
+    is_ramdisk,
+)
 from actors.model.errors import Invalid
 from actors.model.image import DiskFormat
 
 _QCOW2_MAGIC: Final = b"QFI\xfb"
-#: What QEMU takes for a format of its own when it is left to guess.
-_MAGICS: Final = {
-    _QCOW2_MAGIC: "qcow2",
-    b"QED\0": "qed",
-    b"KDMV": "vmdk",
-    b"COWD": "vmdk",
-    b"# Disk DescriptorFile": "vmdk",
-    b"vhdxfile": "vhdx",
-    b"LUKS\xba\xbe": "luks",
-}
 #: magic, version, backing file offset and size, cluster bits, virtual size, encryption, L1 size and
 #: offset. All numbers are big-endian (QEMU: docs/interop/qcow2.txt).
 _HEADER: Final = struct.Struct(">4sIQIIQIIQ")
@@ -59,20 +58,31 @@ def _virtual_size(path: Path, disk_format: DiskFormat) -> int:
         raise _invalid("The file is empty.")
     with path.open("rb") as file:
         match disk_format:
-            case DiskFormat.AKI | DiskFormat.ARI:
+            case DiskFormat.AKI:
+                _check(is_kernel(file.read(HEAD)), "a Linux kernel (bzImage, vmlinux or gzip)")
+                return 0
+            case DiskFormat.ARI:
+                _check(is_ramdisk(file.read(HEAD)), "a ramdisk (cpio, plain or compressed)")
                 return 0
             case DiskFormat.RAW:
-                _check_raw(file)
+                _check_raw(file.read(HEAD))
                 return size
             case DiskFormat.QCOW2:
                 return _check_qcow2(file, size)
 
 
-def _check_raw(file: BinaryIO) -> None:
-    start = file.read(max(map(len, _MAGICS)))
-    for magic, name in _MAGICS.items():
-        if start.startswith(magic):
-            raise _invalid(f"The file is a {name} image, not a raw one.")
+def _check(is_that: bool, what: str) -> None:
+    if not is_that:
+        raise _invalid(f"The file is not {what}.")
+
+
+def _check_raw(head: bytes) -> None:
+    found = disk_format_in(head)
+    if found is not None:
+        raise _invalid(f"The file is a {found} image, not a raw one.")
+    compressed = compression_in(head)
+    if compressed is not None:
+        raise _invalid(f"The file is compressed with {compressed}. Unpack it first.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,9 @@ def _check_qcow2(file: BinaryIO, size: int) -> int:
 
 def _parse(start: bytes) -> _Header:
     if not start.startswith(_QCOW2_MAGIC):
-        raise _invalid("The file is not a qcow2 image.")
+        found = disk_format_in(start[:HEAD]) or compression_in(start)
+        what = f": it is {found}" if found else ""
+        raise _invalid(f"The file is not a qcow2 image{what}.")
     if len(start) < _HEADER_3_OFFSET:
         raise _invalid("The file is cut short within its header.")
     (_, version, backing, _, cluster_bits, virtual, encryption, l1_size, l1_offset) = (

@@ -50,6 +50,16 @@ def extension(kind: int, data: bytes) -> bytes:
     return struct.pack(">II", kind, len(data)) + data.ljust((len(data) + 7) // 8 * 8, b"\0")
 
 
+def bz_image() -> bytes:
+    """As much of a kernel as tells that it is one."""
+    return bytes(0x202) + b"HdrS" + bytes(500)
+
+
+def ramdisk() -> bytes:
+    """As much of a ramdisk."""
+    return b"070701" + bytes(500)
+
+
 def image_actor(store: Store, clock: Clock, directory: str) -> Images:
     """An actor in this process. Needs a running loop."""
     return cast("Images", ImageActor(store, clock, directory))

@@ -22,7 +22,7 @@ from actors.model.errors import (
 )
 from actors.model.ids import ImageId, ProjectId
 from actors.model.image import DiskFormat, Image, ImageChanges, ImageStatus
-from tests.fakes.image_files import MIB, qcow2
+from tests.fakes.image_files import MIB, bz_image, qcow2
 from tests.unit.test_image import Bench, image
 
 DISK = qcow2(size=5 * MIB)
@@ -270,7 +270,7 @@ async def test_what_describes_an_image_can_change_also_while_it_is_uploaded(benc
 
 
 async def test_what_is_protected_or_needed_by_others_stays(bench: Bench) -> None:
-    kernel = await bench.add("kernel", b"\x1f\x8b", DiskFormat.AKI)
+    kernel = await bench.add("kernel", bz_image(), DiskFormat.AKI)
     disk = await upload(bench, kernel_id=kernel.id)
     with pytest.raises(Conflict) as raised:
         await bench.actor.delete(kernel.id)
