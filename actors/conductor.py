@@ -13,13 +13,15 @@ import ray
 
 from actors.model.flavor import Flavor
 from actors.model.identity import Principal, TokenRecord
-from actors.model.ids import HostId, InstanceId, OperationId, ProjectId
+from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, UserId
 from actors.model.instance import InstanceRecord
+from actors.model.keypair import ImportKeypair, Keypair
 from actors.model.operation import OperationRecord
 from actors.model.query import EventBatch
 from actors.model.reply import Reply
 from actors.ports.store import Batch, Eviction, Table
 from actors.store.catalog import Catalog
+from actors.store.keypairs import Keypairs
 from actors.store.sqlite import KEEP_EVENTS, SqliteStore
 
 _SWITCH_SECONDS: Final = 0.0002
@@ -31,6 +33,7 @@ class _Opened:
 
     store: SqliteStore
     catalog: Catalog
+    keypairs: Keypairs
 
 
 class ConductorActor:
@@ -144,6 +147,21 @@ class ConductorActor:
         await (await self._opened()).catalog.revoke_token(sha256)
 
     @ray.method
+    async def keypairs(self, user: UserId) -> tuple[Keypair, ...]:
+        """As ``ports.compute.Keypairs.keypairs``."""
+        return (await self._opened()).keypairs.of(user)
+
+    @ray.method
+    async def import_keypair(self, command: ImportKeypair) -> Keypair:
+        """As ``ports.compute.Keypairs.import_keypair``."""
+        return await (await self._opened()).keypairs.import_keypair(command)
+
+    @ray.method
+    async def delete_keypair(self, user: UserId, name: str) -> None:
+        """As ``ports.compute.Keypairs.delete_keypair``."""
+        await (await self._opened()).keypairs.delete_keypair(user, name)
+
+    @ray.method
     async def close(self) -> None:
         """Finish what was begun, and close the database. The actor is of no use afterwards."""
         await (await self._opened()).store.close()
@@ -160,7 +178,8 @@ class ConductorActor:
         store = await SqliteStore.open(self._path, self._partitions, self._keep_events)
         try:
             catalog = await Catalog.load(store)
+            keypairs = await Keypairs.load(store)
         except BaseException:
             await store.close()
             raise
-        return _Opened(store, catalog)
+        return _Opened(store, catalog, keypairs)

@@ -29,5 +29,6 @@ class ComputeHandle:
     def __init__(self, partitions: int) -> None:
         self.instances = InstancesHandle(partitions)
         self.identity = ConductorHandle()
+        self.keypairs = self.identity
         self.catalog = CatalogHandle(self.identity)
         self.fleet = SchedulerHandle()

@@ -3,8 +3,9 @@
 from actors.handles.remote import CONDUCTOR, Grouped, Remote
 from actors.model.flavor import Flavor
 from actors.model.identity import Principal, TokenRecord
-from actors.model.ids import HostId, InstanceId, OperationId, ProjectId
+from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, UserId
 from actors.model.instance import InstanceRecord
+from actors.model.keypair import ImportKeypair, Keypair
 from actors.model.operation import OperationRecord
 from actors.model.query import EventBatch
 from actors.ports.store import Batch, Eviction, Table
@@ -108,3 +109,17 @@ class ConductorHandle:
     async def revoke_token(self, sha256: str) -> None:
         """Forget a token. One that is not known is no error."""
         await self._actor.call("revoke_token", sha256)
+
+    async def keypairs(self, user: UserId) -> tuple[Keypair, ...]:
+        """A user's key pairs, by name."""
+        keypairs: tuple[Keypair, ...] = await self._actor.call("keypairs", user)
+        return keypairs
+
+    async def import_keypair(self, command: ImportKeypair) -> Keypair:
+        """Make a public key known under a name."""
+        made: Keypair = await self._actor.call("import_keypair", command)
+        return made
+
+    async def delete_keypair(self, user: UserId, name: str) -> None:
+        """Forget a key pair."""
+        await self._actor.call("delete_keypair", user, name)

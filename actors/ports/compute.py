@@ -9,9 +9,10 @@ from actors.model.commands import CreateInstance, InstanceCommand
 from actors.model.flavor import Flavor
 from actors.model.host import HostUsage
 from actors.model.identity import Principal
-from actors.model.ids import InstanceId, OperationId
+from actors.model.ids import InstanceId, OperationId, UserId
 from actors.model.image import Image
 from actors.model.instance import InstanceRecord
+from actors.model.keypair import ImportKeypair, Keypair
 from actors.model.operation import OperationRecord
 from actors.model.query import (
     Accepted,
@@ -100,6 +101,31 @@ class Catalog(Protocol):
         ...
 
 
+class Keypairs(Protocol):
+    """Public keys, by user and name."""
+
+    async def keypairs(self, user: UserId) -> tuple[Keypair, ...]:
+        """A user's, by name."""
+        ...
+
+    async def import_keypair(self, command: ImportKeypair) -> Keypair:
+        """Durable when it returns. The same request id with the same key has the same answer.
+
+        Raises:
+            AlreadyExists: The user has another one of this name.
+            QuotaExceeded: The user has as many as one may have.
+        """
+        ...
+
+    async def delete_keypair(self, user: UserId, name: str) -> None:
+        """Durable when it returns. Instances keep the copy they were made with.
+
+        Raises:
+            NotFound: The user has none of this name.
+        """
+        ...
+
+
 class Fleet(Protocol):
     """The hosts."""
 
@@ -127,6 +153,11 @@ class Compute(Protocol):
     @property
     def catalog(self) -> Catalog:
         """Flavors and images."""
+        ...
+
+    @property
+    def keypairs(self) -> Keypairs:
+        """Public keys."""
         ...
 
     @property

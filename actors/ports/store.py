@@ -23,6 +23,7 @@ class Table(StrEnum):
     IMAGES = "images"
     FLAVORS = "flavors"
     TOKENS = "tokens"
+    KEYPAIRS = "keypairs"
     #: Instances deleted while their host was away: the host removes them when it returns.
     EVICTIONS = "evictions"
 

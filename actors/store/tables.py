@@ -14,9 +14,10 @@ from actors.model.base import StoredRecord
 from actors.model.flavor import Flavor
 from actors.model.host import Claim, HostRecord
 from actors.model.identity import TokenRecord
-from actors.model.ids import HostId, InstanceId, partition_of
+from actors.model.ids import HostId, InstanceId, UserId, partition_of
 from actors.model.image import Image
 from actors.model.instance import InstanceRecord, VmState
+from actors.model.keypair import Keypair
 from actors.model.network import Network, Port
 from actors.model.operation import OperationRecord
 from actors.model.query import Event, EventKind
@@ -59,6 +60,7 @@ COLUMNS: Final[Mapping[Table, Columns]] = MappingProxyType(
         Table.IMAGES: Columns("id", ("project",), ("name", "status", "sha256")),
         Table.FLAVORS: Columns("id", (), ("name",)),
         Table.TOKENS: Columns("sha256", (), ("user", "project", "role")),
+        Table.KEYPAIRS: Columns("id", ("user", "name")),
         Table.EVICTIONS: Columns("id", ("host_id", "instance")),
     }
 )
@@ -163,6 +165,22 @@ def put_eviction(eviction: Eviction) -> Put:
 def eviction_key(host_id: HostId, instance: InstanceId) -> str:
     """The key of an eviction, to remove it by."""
     return f"{host_id}/{instance}"
+
+
+def put_keypair(keypair: Keypair) -> Put:
+    """The row of a key pair. A user's names are unique."""
+    return Put(
+        Table.KEYPAIRS,
+        keypair_key(keypair.user, keypair.name),
+        keypair.generation,
+        keypair.model_dump_json(),
+        (keypair.user, keypair.name),
+    )
+
+
+def keypair_key(user: UserId, name: str) -> str:
+    """The key of a key pair, to remove it by. A name has no slash, whatever a user has."""
+    return f"{user}/{name}"
 
 
 def instance_event(record: InstanceRecord) -> Event:

@@ -8,6 +8,7 @@ from gateway.app.catalog import CatalogCases
 from gateway.app.feed import Feed
 from gateway.app.hosts import HostCases
 from gateway.app.instances import InstanceCases
+from gateway.app.keypairs import KeypairCases
 from gateway.app.operations import OperationCases
 from gateway.app.tokens import Signer
 from gateway.app.watch import HEARTBEAT_SECONDS, PATIENCE_SECONDS, WatchCases
@@ -38,7 +39,10 @@ class Application:
         self.feed: Final = feed or Feed(compute.instances)
         self.auth: Final = Authenticator(compute.identity)
         self.catalog: Final = CatalogCases(compute.catalog, signer)
-        self.instances: Final = InstanceCases(compute.instances, self.catalog, signer)
+        self.keypairs: Final = KeypairCases(compute.keypairs, signer)
+        self.instances: Final = InstanceCases(
+            compute.instances, self.catalog, self.keypairs, signer
+        )
         self.operations: Final = OperationCases(compute.instances, self.feed, signer)
         self.hosts: Final = HostCases(compute.fleet, signer)
         self.watch: Final = WatchCases(self.feed, signer, heartbeat_seconds, patience_seconds)

@@ -19,6 +19,7 @@ from gateway.app.auth import is_admin, need_project, need_role, project_scope
 from gateway.app.boot_source import boot_source, check_fit
 from gateway.app.catalog import CatalogCases
 from gateway.app.filters import parse_filter
+from gateway.app.keypairs import KeypairCases
 from gateway.app.pages import Listed, Pager, PageRequest
 from gateway.app.tokens import Signer
 
@@ -58,9 +59,12 @@ class Change:
 class InstanceCases:
     """What can be asked of instances."""
 
-    def __init__(self, instances: Instances, catalog: CatalogCases, signer: Signer) -> None:
+    def __init__(
+        self, instances: Instances, catalog: CatalogCases, keypairs: KeypairCases, signer: Signer
+    ) -> None:
         self._instances = instances
         self._catalog = catalog
+        self._keypairs = keypairs
         self._signer = signer
 
     async def create(self, caller: Principal, new: NewInstance) -> Accepted:

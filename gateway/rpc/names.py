@@ -10,6 +10,7 @@ from actors.model.ids import (
     InstanceId,
     OperationId,
     ProjectId,
+    UserId,
 )
 from gateway.app.auth import ALL_PROJECTS
 
@@ -21,6 +22,9 @@ _INSTANCE: Final = re.compile(rf"projects/({_SEGMENT})/instances/({_UUID})")
 _OPERATION: Final = re.compile(rf"operations/({_UUID}\.[1-9][0-9]{{0,17}})")
 _OF_CATALOG: Final = re.compile(r"(flavors|images)/([A-Za-z0-9_.:-]{1,255})")
 _HOST: Final = re.compile(rf"hosts/({_SEGMENT})")
+#: Users' names are the operator's choice; those of key pairs have no slash.
+_USER: Final = re.compile(r"users/([^\x00-\x1f\x7f]{1,255})")
+_KEYPAIR: Final = re.compile(r"users/([^\x00-\x1f\x7f]{1,255})/keypairs/([A-Za-z0-9@._\- ]{1,255})")
 _ETAG: Final = re.compile(r'W/"([0-9]{1,18})"')
 
 #: How much of a wrong text an answer repeats.
@@ -91,6 +95,30 @@ def image_of(text: str, field: str = "name") -> ImageId:
         Invalid: Another text.
     """
     return ImageId(_of_catalog("images", text, field))
+
+
+def user_of(text: str, field: str = "parent") -> UserId:
+    """The user of ``users/{user}``; ``me`` is the caller.
+
+    Raises:
+        Invalid: Another text.
+    """
+    match = _USER.fullmatch(text)
+    if match is None:
+        raise _malformed(field, text, "users/{user}")
+    return UserId(match[1])
+
+
+def keypair_of(text: str, field: str = "name") -> tuple[UserId, str]:
+    """User and name of ``users/{user}/keypairs/{keypair}``.
+
+    Raises:
+        Invalid: Another text.
+    """
+    match = _KEYPAIR.fullmatch(text)
+    if match is None:
+        raise _malformed(field, text, "users/{user}/keypairs/{keypair}")
+    return UserId(match[1]), match[2]
 
 
 def host_of(text: str, field: str = "name") -> str:

@@ -47,6 +47,7 @@ _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         "key_name": "instance.key_name",
         "project": "parent",
     },
+    "ImportKeypair": {"name": "keypair_id", "public_key": "keypair.public_key", "user": "parent"},
     "InstanceCommand": {"generation": "etag", "project": "name", "instance": "name"},
 }
 
@@ -55,7 +56,9 @@ _RESOURCES: Final = {
     "operation": ("google.longrunning.Operation", "operations"),
     "flavor": ("novaray/Flavor", "flavors"),
     "image": ("novaray/Image", "images"),
+    "keypair": ("novaray/Keypair", "keypairs"),
     "host": ("novaray/Host", "hosts"),
+    "user": ("novaray/User", "users"),
     "project": ("novaray/Project", "projects"),
 }
 
@@ -163,7 +166,7 @@ def _resource(metadata: Mapping[str, str], message: str) -> list[Message]:
 
 
 def _subject(metadata: Mapping[str, str]) -> str:
-    for key in ("instance", "project"):
+    for key in ("instance", "project", "user"):
         if key in metadata:
             return f"{_RESOURCES[key][1]}/{_cut(metadata[key], _MAX_VALUE)}"
     return ""

@@ -14,6 +14,7 @@ from actors.ports.compute import Compute
 from gateway.app.application import Application
 from gateway.rpc.border import MAX_MESSAGE_BYTES, Border
 from gateway.rpc.instances import InstancesService
+from gateway.rpc.keypairs import KeypairsService
 from gateway.rpc.operations import OperationsService
 from gateway.rpc.services import Flavors, Hosts, Images, Versions
 from protos.novaray.v1 import (
@@ -25,6 +26,8 @@ from protos.novaray.v1 import (
     images_pb2_grpc,
     instances_pb2,
     instances_pb2_grpc,
+    keypairs_pb2,
+    keypairs_pb2_grpc,
     versions_pb2,
     versions_pb2_grpc,
 )
@@ -37,6 +40,7 @@ _SERVICES: Final = (
     flavors_pb2.DESCRIPTOR.services_by_name["FlavorService"],
     images_pb2.DESCRIPTOR.services_by_name["ImageService"],
     hosts_pb2.DESCRIPTOR.services_by_name["HostService"],
+    keypairs_pb2.DESCRIPTOR.services_by_name["KeypairService"],
     versions_pb2.DESCRIPTOR.services_by_name["VersionService"],
     operations_pb2.DESCRIPTOR.services_by_name["Operations"],
 )
@@ -156,6 +160,9 @@ class Server:
         flavors_pb2_grpc.add_FlavorServiceServicer_to_server(Flavors(app.catalog), server)
         images_pb2_grpc.add_ImageServiceServicer_to_server(Images(app.catalog), server)
         hosts_pb2_grpc.add_HostServiceServicer_to_server(Hosts(app.hosts), server)
+        keypairs_pb2_grpc.add_KeypairServiceServicer_to_server(
+            KeypairsService(app.keypairs), server
+        )
         versions_pb2_grpc.add_VersionServiceServicer_to_server(Versions(), server)
         operations_pb2_grpc.add_OperationsServicer_to_server(  # type: ignore[no-untyped-call]
             OperationsService(app.operations), server

@@ -15,13 +15,14 @@ from typing import TypeVar
 from actors.lifecycle.guards import check
 from actors.lifecycle.status import status_of
 from actors.model.commands import CreateInstance, InstanceCommand
-from actors.model.errors import AlreadyExists, Expired, NotFound, Stale
+from actors.model.errors import AlreadyExists, Expired, NotFound, QuotaExceeded, Stale
 from actors.model.flavor import DEFAULT_FLAVORS, Flavor
 from actors.model.host import HostUsage
 from actors.model.identity import Principal, Role
 from actors.model.ids import InstanceId, OperationId, ProjectId, UserId, operation_id
 from actors.model.image import Image
 from actors.model.instance import Fault, InstanceRecord, PowerState, VmState
+from actors.model.keypair import KEYPAIR_LIMIT, ImportKeypair, Keypair, read_public_key
 from actors.model.operation import Action, OperationRecord, OperationState, StepEntry, StepState
 from actors.model.query import (
     Accepted,
@@ -303,6 +304,44 @@ class MemoryCatalog(_Port):
         return tuple(self.all_images)
 
 
+class MemoryKeypairs(_Port):
+    """``ports.compute.Keypairs``."""
+
+    def __init__(self, compute: "MemoryCompute") -> None:
+        super().__init__(compute)
+        self.held: dict[tuple[UserId, str], Keypair] = {}
+
+    async def keypairs(self, user: UserId) -> tuple[Keypair, ...]:
+        await self._called("keypairs")
+        return tuple(pair for (owner, _), pair in sorted(self.held.items()) if owner == user)
+
+    async def import_keypair(self, command: ImportKeypair) -> Keypair:
+        await self._called("import_keypair")
+        key = read_public_key(command.public_key)
+        held = self.held.get((command.user, command.name))
+        if held is not None:
+            if (held.request_id, held.public_key) == (command.request_id, key.line):
+                return held
+            raise AlreadyExists("It is there.", "KEYPAIR_EXISTS", "", {"keypair": command.name})
+        if sum(owner == command.user for owner, _ in self.held) >= KEYPAIR_LIMIT:
+            raise QuotaExceeded("Too many.", "KEYPAIR_QUOTA_EXCEEDED", "", {"user": command.user})
+        keypair = Keypair(
+            user=command.user,
+            name=command.name,
+            public_key=key.line,
+            fingerprint=key.fingerprint,
+            request_id=command.request_id,
+            created=_START,
+        )
+        self.held[command.user, command.name] = keypair
+        return keypair
+
+    async def delete_keypair(self, user: UserId, name: str) -> None:
+        await self._called("delete_keypair")
+        if self.held.pop((user, name), None) is None:
+            raise NotFound(f"Key pair {name} is gone.", "KEYPAIR_NOT_FOUND", "", {"keypair": name})
+
+
 class MemoryFleet(_Port):
     """``ports.compute.Fleet``."""
 
@@ -343,6 +382,7 @@ class MemoryCompute:
         self.settle = True
         self.instances = MemoryInstances(self)
         self.catalog = MemoryCatalog(self, images)
+        self.keypairs = MemoryKeypairs(self)
         self.fleet = MemoryFleet(self)
         self.identity = MemoryIdentity(self)
 

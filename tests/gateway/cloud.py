@@ -26,6 +26,7 @@ from protos.novaray.v1 import (
     hosts_pb2_grpc,
     images_pb2_grpc,
     instances_pb2_grpc,
+    keypairs_pb2_grpc,
     versions_pb2_grpc,
 )
 from protos.novaray.v1 import instances_pb2 as pb
@@ -116,6 +117,7 @@ class Client:
         self.flavors = flavors_pb2_grpc.FlavorServiceStub(channel)
         self.images = images_pb2_grpc.ImageServiceStub(channel)
         self.hosts = hosts_pb2_grpc.HostServiceStub(channel)
+        self.keypairs = keypairs_pb2_grpc.KeypairServiceStub(channel)
         self.versions = versions_pb2_grpc.VersionServiceStub(channel)
         self.operations: Any = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
 

@@ -9,13 +9,21 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from protos.novaray.v1 import flavors_pb2, hosts_pb2, images_pb2, instances_pb2, versions_pb2
+from protos.novaray.v1 import (
+    flavors_pb2,
+    hosts_pb2,
+    images_pb2,
+    instances_pb2,
+    keypairs_pb2,
+    versions_pb2,
+)
 
 FILES: tuple[Any, ...] = (
     flavors_pb2.DESCRIPTOR,
     hosts_pb2.DESCRIPTOR,
     images_pb2.DESCRIPTOR,
     instances_pb2.DESCRIPTOR,
+    keypairs_pb2.DESCRIPTOR,
     operations_pb2.DESCRIPTOR,
     versions_pb2.DESCRIPTOR,
 )

@@ -9,6 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, PreconditionFailure
 
 from protos.novaray.v1 import instances_pb2 as pb
+from protos.novaray.v1.keypairs_pb2 import Keypair
 from tests.gateway.cloud import (
     ADMIN,
     KERNEL,
@@ -127,6 +128,33 @@ OTHERS: list[tuple[str, Fields, grpc.StatusCode, str]] = [
     ("FlavorService.ListFlavors", {"page_token": "x"}, INVALID, "PAGE_TOKEN_INVALID"),
     ("ImageService.GetImage", {"name": "images/none"}, MISSING, "IMAGE_NOT_FOUND"),
     ("ImageService.ListImages", {"page_size": -7}, INVALID, "PAGE_SIZE_INVALID"),
+    (
+        "KeypairService.CreateKeypair",
+        {"parent": "users/me", "keypair_id": "a/b"},
+        INVALID,
+        "FIELD_INVALID",
+    ),
+    (
+        "KeypairService.CreateKeypair",
+        {"parent": "users/me", "keypair_id": "a", "keypair": Keypair(public_key="ssh-rsa x")},
+        INVALID,
+        "PUBLIC_KEY_INVALID",
+    ),
+    ("KeypairService.GetKeypair", {"name": "users/me/keypairs/none"}, MISSING, "KEYPAIR_NOT_FOUND"),
+    ("KeypairService.GetKeypair", {"name": "keypairs/x"}, INVALID, "RESOURCE_NAME_INVALID"),
+    ("KeypairService.ListKeypairs", {"parent": "users/"}, INVALID, "RESOURCE_NAME_INVALID"),
+    (
+        "KeypairService.ListKeypairs",
+        {"parent": "users/me", "page_token": "x"},
+        INVALID,
+        "PAGE_TOKEN_INVALID",
+    ),
+    (
+        "KeypairService.DeleteKeypair",
+        {"name": "users/me/keypairs/none"},
+        MISSING,
+        "KEYPAIR_NOT_FOUND",
+    ),
     ("HostService.GetHost", {"name": "hosts/none"}, MISSING, "HOST_NOT_FOUND"),
     ("HostService.ListHosts", {"page_token": "x"}, INVALID, "PAGE_TOKEN_INVALID"),
     ("Operations.GetOperation", {"name": NO_OPERATION}, MISSING, "OPERATION_NOT_FOUND"),

@@ -1,11 +1,12 @@
-"""Flavors and images to messages."""
+"""Flavors, images and key pairs to messages."""
 
 from typing import Final
 
 from actors.model.flavor import Flavor
 from actors.model.image import DiskFormat, Image, ImageStatus
+from actors.model.keypair import Keypair
 from gateway.rpc.translate.instants import timestamp
-from protos.novaray.v1 import flavors_pb2, images_pb2
+from protos.novaray.v1 import flavors_pb2, images_pb2, keypairs_pb2
 
 _IMAGE_STATE: Final = {
     ImageStatus.QUEUED: images_pb2.Image.STATE_QUEUED,
@@ -52,4 +53,16 @@ def image_message(image: Image) -> images_pb2.Image:
         ramdisk=f"images/{image.ramdisk_id}" if image.ramdisk_id else "",
         properties=image.properties,
         create_time=timestamp(image.created),
+    )
+
+
+def keypair_message(keypair: Keypair) -> keypairs_pb2.Keypair:
+    """The key pair on the wire."""
+    return keypairs_pb2.Keypair(
+        name=f"users/{keypair.user}/keypairs/{keypair.name}",
+        display_name=keypair.name,
+        type=keypairs_pb2.Keypair.TYPE_SSH,
+        public_key=keypair.public_key,
+        fingerprint=keypair.fingerprint,
+        create_time=timestamp(keypair.created),
     )

@@ -6,9 +6,10 @@ from ipaddress import IPv4Address, IPv4Network
 from actors.model.flavor import Resources
 from actors.model.host import Claim, HostRecord, Inventory
 from actors.model.identity import Role, TokenRecord
-from actors.model.ids import HostId, ImageId, NetworkId, PortId, UserId, partition_of
+from actors.model.ids import HostId, ImageId, NetworkId, PortId, RequestId, UserId, partition_of
 from actors.model.image import DiskFormat, Image
 from actors.model.instance import VmState
+from actors.model.keypair import Keypair
 from actors.model.network import Network, Port
 from actors.ports.store import Batch, Eviction, Put, Table
 from actors.store.sqlite import SqliteStore
@@ -23,6 +24,7 @@ from actors.store.tables import (
     put_host,
     put_image,
     put_instance,
+    put_keypair,
     put_network,
     put_operation,
     put_port,
@@ -90,6 +92,16 @@ PUTS: tuple[Put, ...] = (
     put_token(
         TokenRecord(
             sha256="a" * 64, user=UserId("user"), project=DEMO, role=Role.MEMBER, created=NOON
+        )
+    ),
+    put_keypair(
+        Keypair(
+            user=UserId("user"),
+            name="laptop",
+            public_key="ssh-ed25519 AAAA",
+            fingerprint="00:11",
+            request_id=RequestId("r"),
+            created=NOON,
         )
     ),
     put_eviction(Eviction(host_id=HOST, instance=VM.id, sequence=1, record=VM)),
