@@ -73,6 +73,11 @@ class ConductorActor:
         return await (await self._opened()).store.load(table)
 
     @ray.method
+    async def find(self, table: Table, key: str) -> str | None:
+        """As ``Store.find``."""
+        return await (await self._opened()).store.find(table, key)
+
+    @ray.method
     async def load_partition(
         self, partition: int
     ) -> tuple[tuple[InstanceRecord, ...], tuple[OperationRecord, ...]]:

@@ -14,6 +14,7 @@ import ray
 
 from actors.lifecycle import machine
 from actors.lifecycle.events import OperationLost, PowerObserved
+from actors.lifecycle.guest_data import outdated
 from actors.lifecycle.roster import Roster
 from actors.model.commands import CreateInstance, InstanceCommand
 from actors.model.errors import (
@@ -25,6 +26,7 @@ from actors.model.errors import (
     Stale,
     Unavailable,
 )
+from actors.model.guest_data import GuestData
 from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, split_operation_id
 from actors.model.instance import InstanceRecord, VmState
 from actors.model.operation import OperationRecord
@@ -33,7 +35,7 @@ from actors.model.reply import Err, Reply, reply_to, unwrap
 from actors.ports.clock import Clock, Gate
 from actors.ports.host import HostStep, PowerReport
 from actors.ports.metrics import Metrics
-from actors.ports.store import Batch, Eviction, Store
+from actors.ports.store import Batch, Eviction, Remove, Store, Table
 from actors.sagas.cell import Cell, not_found
 from actors.sagas.engine import Engine
 from actors.sagas.saga import EVICT_AFTER_SECONDS, Cluster
@@ -41,6 +43,7 @@ from actors.store.tables import (
     instance_event,
     operation_event,
     put_eviction,
+    put_guest_data,
     put_instance,
     put_operation,
 )
@@ -183,6 +186,7 @@ class InstanceActor:
         instance: InstanceRecord,
         operations: Sequence[OperationRecord],
         eviction: Eviction | None,
+        guest_data: GuestData | None,
     ) -> None:
         """Write what became of an instance (``sagas.cell.Recorder``)."""
         known = self._roster.get(instance.id)
@@ -193,7 +197,10 @@ class InstanceActor:
             events.append(instance_event(instance))
         if eviction is not None:
             puts.append(put_eviction(eviction))
-        batch = Batch(self._name, self._epoch, tuple(puts), events=tuple(events))
+        if guest_data is not None:
+            puts.append(put_guest_data(guest_data))
+        removes = tuple(Remove(Table.GUEST_DATA, key) for key in outdated(instance, operations))
+        batch = Batch(self._name, self._epoch, tuple(puts), removes, tuple(events))
         write = self._writes[instance.id] = asyncio.get_running_loop().create_future()
         try:
             await self._store.commit(batch)
@@ -248,7 +255,7 @@ class InstanceActor:
         operation = self._engine.begin(operation)
         cell = Cell(record, operation, self, self._engine, self._clock)
         try:
-            await cell.settle()
+            await cell.settle(command.guest_data)
         except (AlreadyExists, Stale):
             gone = await self._store.find_instance(command.instance)
             if gone is None:

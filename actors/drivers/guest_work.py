@@ -2,18 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Final, TypeVar
 
+from actors.drivers.guest_shelf import GuestShelf
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lane
 from actors.model.errors import Cancelled, ComputeError, Internal, Unavailable
 from actors.model.instance import PowerState
 from actors.ports.clock import Clock, Gate
 from actors.ports.host import HostJob, HostStep, StepResult
-from actors.ports.hypervisor import BootFiles, HostNetwork, Hypervisor
+from actors.ports.hypervisor import HostNetwork, Hypervisor
 
 _log: Final = logging.getLogger(__name__)
 
@@ -24,6 +25,9 @@ _OFF: Final = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.NOS
 
 Value = TypeVar("Value")
 
+#: Does a step; what the domain has become, where it touched it.
+Act = Callable[[HostJob, Lane], Awaitable[PowerState | None]]
+
 
 class GuestWork:
     """Does one job's steps."""
@@ -33,6 +37,7 @@ class GuestWork:
         hypervisor: Hypervisor,
         network: HostNetwork,
         cache: ImageCache,
+        shelf: GuestShelf,
         threads: Executor,
         clock: Clock,
         gate: Gate,
@@ -40,9 +45,24 @@ class GuestWork:
         self._hypervisor = hypervisor
         self._network = network
         self._cache = cache
+        self._shelf = shelf
         self._threads = threads
         self._clock = clock
         self._gate = gate
+        self._acts: Final[Mapping[HostStep, Act]] = {
+            HostStep.ENSURE_IMAGE: self._fetch,
+            HostStep.ENSURE_NETWORK: self._quick(self._wire),
+            HostStep.ENSURE_DISK: self._disk,
+            HostStep.ENSURE_RUNNING: self._start,
+            HostStep.ENSURE_STOPPED: self._stop,
+            HostStep.ENSURE_REBOOTED: self._reboot,
+            HostStep.ENSURE_PAUSED: self._quick(lambda job: hypervisor.pause(job.instance.id)),
+            HostStep.ENSURE_UNPAUSED: self._quick(lambda job: hypervisor.unpause(job.instance.id)),
+            HostStep.ENSURE_SUSPENDED: self._quick(lambda job: hypervisor.suspend(job.instance.id)),
+            HostStep.ENSURE_ABSENT: self._quick(self._remove),
+            HostStep.REMOVE_DISK: self._quick(lambda job: hypervisor.remove_disk(job.instance.id)),
+            HostStep.REMOVE_NETWORK: self._quick(lambda job: network.remove(job.instance)),
+        }
 
     async def step(self, step: HostStep, job: HostJob, lane: Lane) -> StepResult:
         """Do one step; its failure is an answer.
@@ -55,7 +75,7 @@ class GuestWork:
         try:
             lane.check(job.instance.id, job.sequence)
             await self._gate.reach(f"{job.saga}.{step.value}.before")
-            power = await self._act(step, job, lane)
+            power = await self._acts[step](job, lane)
             await self._gate.reach(f"{job.saga}.{step.value}.after")
         except (Unavailable, Cancelled) as failure:
             error = failure
@@ -70,29 +90,27 @@ class GuestWork:
             )
         return StepResult(step, started, self._clock.now(), error, power)
 
-    async def _act(self, step: HostStep, job: HostJob, lane: Lane) -> PowerState | None:
-        record = job.instance
-        match step:
-            case HostStep.ENSURE_IMAGE:
-                await self._fetch(job, lane)
-            case HostStep.ENSURE_NETWORK:
-                await self._blocking(lambda: self._network.ensure(record))
-            case HostStep.ENSURE_DISK:
-                files = await self._cache.ensure(record.source)
-                await self._blocking(lambda: self._hypervisor.ensure_disk(record, files.disk))
-            case HostStep.ENSURE_RUNNING:
-                files = await self._cache.ensure(record.source)
-                return await self._blocking(lambda: self._run(job, files))
-            case HostStep.ENSURE_STOPPED:
-                return await self._stop(job, lane)
-            case HostStep.ENSURE_ABSENT:
-                await self._blocking(lambda: self._hypervisor.ensure_absent(record.id))
-                return PowerState.NOSTATE
-            case HostStep.REMOVE_DISK:
-                await self._blocking(lambda: self._hypervisor.remove_disk(record.id))
-            case HostStep.REMOVE_NETWORK:
-                await self._blocking(lambda: self._network.remove(record))
-        return None
+    def _quick(self, call: Callable[[HostJob], PowerState | None]) -> Act:
+        """A step that is one blocking call."""
+
+        async def act(job: HostJob, _: Lane) -> PowerState | None:
+            return await self._blocking(lambda: call(job))
+
+        return act
+
+    async def _disk(self, job: HostJob, _: Lane) -> None:
+        files = await self._cache.ensure(job.instance.source)
+        await self._blocking(lambda: self._hypervisor.ensure_disk(job.instance, files.disk))
+
+    async def _start(self, job: HostJob, _: Lane) -> PowerState:
+        return await self._run(job)
+
+    def _wire(self, job: HostJob) -> None:
+        self._network.ensure(job.instance)
+
+    def _remove(self, job: HostJob) -> PowerState:
+        self._hypervisor.ensure_absent(job.instance.id)
+        return PowerState.NOSTATE
 
     async def _fetch(self, job: HostJob, lane: Lane) -> None:
         """Wait for the image; not after a newer operation has asked, for it may take minutes.
@@ -109,9 +127,26 @@ class GuestWork:
         finally:
             fetching.cancel()
 
-    def _run(self, job: HostJob, files: BootFiles) -> PowerState:
-        bridges = self._network.ensure(job.instance)
-        return self._hypervisor.ensure_running(job.instance, job.sequence, files, bridges)
+    async def _run(self, job: HostJob) -> PowerState:
+        record = job.instance
+        files = await self._cache.ensure(record.source)
+        data = await self._shelf.of(record) if record.config_drive else None
+
+        def run() -> PowerState:
+            bridges = self._network.ensure(record)
+            return self._hypervisor.ensure_running(record, job.sequence, files, bridges, data)
+
+        return await self._blocking(run)
+
+    async def _reboot(self, job: HostJob, lane: Lane) -> PowerState:
+        """Stop and start (Nova: ``_soft_reboot``, ``_hard_reboot``).
+
+        Asked again, it leaves a guest that it has started already as it is.
+        """
+        instance = job.instance.id
+        if not await self._blocking(lambda: self._hypervisor.runs_since(instance, job.sequence)):
+            await self._stop(job, lane)
+        return await self._run(job)
 
     async def _stop(self, job: HostJob, lane: Lane) -> PowerState:
         """ACPI first, force after the grace time (Nova: ``_clean_shutdown``)."""

@@ -32,6 +32,11 @@ class ConductorHandle:
         bodies: tuple[str, ...] = await self._actor.call("load", table)
         return bodies
 
+    async def find(self, table: Table, key: str) -> str | None:
+        """As ``Store.find``."""
+        body: str | None = await self._actor.call("find", table, key)
+        return body
+
     async def load_partition(
         self, partition: int
     ) -> tuple[tuple[InstanceRecord, ...], tuple[OperationRecord, ...]]:

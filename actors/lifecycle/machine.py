@@ -20,6 +20,7 @@ from actors.lifecycle.events import (
     Requested,
 )
 from actors.model.commands import CreateInstance, InstanceCommand
+from actors.model.details import Reboot
 from actors.model.errors import Kind, Stale
 from actors.model.ids import operation_id
 from actors.model.instance import Fault, InstanceRecord, PowerState, TaskState, VmState
@@ -31,25 +32,51 @@ _TASK_OF_ACTION: Final[dict[Action, TaskState]] = {
     Action.DELETE: TaskState.DELETING,
     Action.STOP: TaskState.POWERING_OFF,
     Action.START: TaskState.POWERING_ON,
+    Action.REBOOT: TaskState.REBOOTING,
+    Action.PAUSE: TaskState.PAUSING,
+    Action.UNPAUSE: TaskState.UNPAUSING,
+    Action.SUSPEND: TaskState.SUSPENDING,
+    Action.RESUME: TaskState.RESUMING,
+    Action.SOFT_DELETE: TaskState.SOFT_DELETING,
+    Action.RESTORE: TaskState.RESTORING,
 }
 
-#: Steps of a boot that Nova has a word of their own for.
-_TASK_OF_BOOT_STEP: Final[dict[str, TaskState]] = {
-    "": TaskState.SCHEDULING,
-    "claim": TaskState.SCHEDULING,
-    "ports": TaskState.NETWORKING,
+#: Steps that Nova has a word of their own for.
+_TASK_OF_STEP: Final[dict[tuple[Action, str], TaskState]] = {
+    (Action.CREATE, ""): TaskState.SCHEDULING,
+    (Action.CREATE, "claim"): TaskState.SCHEDULING,
+    (Action.CREATE, "ports"): TaskState.NETWORKING,
 }
 
-#: What an instance is after an action that succeeded.
+#: What an instance is after an action that succeeded; what is not here is as it was.
 _SUCCESS: Final[dict[Action, VmState]] = {
     Action.CREATE: VmState.ACTIVE,
     Action.DELETE: VmState.DELETED,
     Action.STOP: VmState.STOPPED,
     Action.START: VmState.ACTIVE,
+    Action.REBOOT: VmState.ACTIVE,
+    Action.PAUSE: VmState.PAUSED,
+    Action.UNPAUSE: VmState.ACTIVE,
+    Action.SUSPEND: VmState.SUSPENDED,
+    Action.RESUME: VmState.ACTIVE,
+    Action.SOFT_DELETE: VmState.SOFT_DELETED,
+    Action.RESTORE: VmState.ACTIVE,
 }
 
-_RUNS: Final = frozenset({PowerState.RUNNING, PowerState.PAUSED, PowerState.SUSPENDED})
-_ENDED: Final = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
+#: What it is after one that failed. Nova: most leave it as it was, with a fault.
+_FAILURE: Final[dict[Action, VmState]] = {Action.CREATE: VmState.ERROR}
+
+#: What a report makes of an instance that nothing is being done to. Nova pulls the plug of a guest
+#: that runs against its record; somebody on the host started it on purpose: we show what is.
+_SEEN: Final[dict[PowerState, VmState]] = {
+    PowerState.RUNNING: VmState.ACTIVE,
+    PowerState.PAUSED: VmState.PAUSED,
+    PowerState.SUSPENDED: VmState.SUSPENDED,
+    PowerState.SHUTDOWN: VmState.STOPPED,
+    PowerState.CRASHED: VmState.STOPPED,
+}
+#: The states that follow what is seen; the others stand for more than a guest that runs or not.
+_FOLLOWS: Final = frozenset(_SEEN.values())
 
 
 def create(command: CreateInstance, at: datetime) -> tuple[InstanceRecord, OperationRecord]:
@@ -66,10 +93,16 @@ def create(command: CreateInstance, at: datetime) -> tuple[InstanceRecord, Opera
         availability_zone=command.availability_zone,
         key_name=command.key_name,
         metadata=command.metadata,
+        description=command.description,
+        hostname=command.hostname,
+        tags=command.tags,
+        config_drive=command.config_drive,
+        guest_data=operation_id(command.instance, 1) if command.guest_data else None,
         operation=operation_id(command.instance, 1),
         sequence=1,
         created=at,
         updated=at,
+        since=at,
     )
     return record, OperationRecord(
         id=operation_id(command.instance, 1),
@@ -107,6 +140,8 @@ def step(record: InstanceRecord, event: LifecycleEvent) -> tuple[InstanceRecord,
             assert_never(event)
     if changed == record:
         return record, effects
+    if changed.vm_state is not record.vm_state:
+        changed = changed.evolve(since=event.at)
     return changed.evolve(generation=record.generation + 1, updated=event.at), effects
 
 
@@ -119,7 +154,7 @@ def _requested(
             "ETAG_MISMATCH",
             f"asked for generation {command.generation}, have {record.generation}",
         )
-    guards.check(record, command.action)
+    guards.check(record, command)
     if record.task_state is TaskState.DELETING:
         return record, []  # a delete is under way already: it is the answer
     sequence = record.sequence + 1
@@ -131,6 +166,10 @@ def _requested(
         user=command.user,
         action=command.action,
         request_id=command.request_id,
+        was=record.vm_state,
+        details=command.details,
+        guest_data=operation_id(record.id, sequence) if command.guest_data else None,
+        guest_data_before=record.guest_data,
         host_id=record.host_id,
         host=record.host,
         grace_seconds=command.grace_seconds,
@@ -142,7 +181,7 @@ def _requested(
         effects.append(Interrupt(record.operation))
     effects.append(Begin(operation))
     changed = record.evolve(
-        task_state=_TASK_OF_ACTION[command.action],
+        task_state=_task_of(operation),
         operation=operation.id,
         sequence=sequence,
     )
@@ -161,23 +200,25 @@ def _moved(record: InstanceRecord, event: Moved) -> InstanceRecord:
         return record.evolve(task_state=_task_of(operation))
     if operation.state is OperationState.SUCCEEDED:
         return _succeeded(record, operation.action, event.at)
-    # Nova: only a failed build makes an ERROR; a failed stop or start leaves the state as it was,
-    # with a fault.
     record = record.evolve(task_state=None, fault=operation.fault)
-    if operation.action is Action.CREATE:
-        return record.evolve(vm_state=VmState.ERROR)
+    if operation.action in _FAILURE:
+        return record.evolve(vm_state=_FAILURE[operation.action])
     # What was seen meanwhile was only noted, and nobody will tell it again.
     return _as_it_runs(record)
 
 
 def _task_of(operation: OperationRecord) -> TaskState:
-    if operation.action is Action.CREATE and operation.step in _TASK_OF_BOOT_STEP:
-        return _TASK_OF_BOOT_STEP[operation.step]
-    return _TASK_OF_ACTION[operation.action]
+    details = operation.details
+    if isinstance(details, Reboot) and details.hard:
+        return TaskState.REBOOTING_HARD
+    step = _TASK_OF_STEP.get((operation.action, operation.step))
+    return step or _TASK_OF_ACTION[operation.action]
 
 
 def _succeeded(record: InstanceRecord, action: Action, at: datetime) -> InstanceRecord:
-    changed = record.evolve(vm_state=_SUCCESS[action], task_state=None, fault=None)
+    changed = record.evolve(
+        vm_state=_SUCCESS.get(action, record.vm_state), task_state=None, fault=None
+    )
     if action is Action.CREATE:
         changed = changed.evolve(launched=at)
     if action is Action.DELETE:
@@ -212,9 +253,6 @@ def _lost(record: InstanceRecord, at: datetime) -> InstanceRecord:
 
 
 def _as_it_runs(record: InstanceRecord) -> InstanceRecord:
-    if record.vm_state is VmState.ACTIVE and record.power_state in _ENDED:
-        return record.evolve(vm_state=VmState.STOPPED)
-    if record.vm_state is VmState.STOPPED and record.power_state in _RUNS:
-        # Nova pulls the plug here. Somebody on the host started it on purpose: show what is.
-        return record.evolve(vm_state=VmState.ACTIVE)
-    return record
+    if record.vm_state not in _FOLLOWS or record.power_state not in _SEEN:
+        return record
+    return record.evolve(vm_state=_SEEN[record.power_state])

@@ -10,7 +10,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from actors.model.base import Record
+from actors.model.details import Details
 from actors.model.flavor import Flavor
+from actors.model.guest_data import GuestData
 from actors.model.ids import InstanceId, ProjectId, RequestId, UserId
 from actors.model.image import BootSource
 from actors.model.operation import Action
@@ -72,19 +74,32 @@ class CreateInstance(Record):
     source: BootSource
     key_name: str | None = None
     metadata: Metadata = Field(default_factory=dict)
+    description: str = Field(default="", max_length=NAME_LIMIT)
+    hostname: str = Field(default="", max_length=63)
+    tags: tuple[str, ...] = ()
+    config_drive: bool = False
+    guest_data: GuestData | None = None
     availability_zone: str = "nova"
     #: Only this host will do (admins only; the gateway checks).
     host: str | None = None
 
 
 class InstanceCommand(Record):
-    """Do something to an instance that exists: delete, stop, start."""
+    """Do something to an instance that exists: delete, stop, rebuild, ….
+
+    ``guest_data`` is what a rebuild or a rescue tells the guest anew.
+    """
 
     instance: InstanceId
     project: ProjectId
     user: UserId
     request_id: RequestId
     action: Action
+    #: What the action needs to know beyond its name.
+    details: Details | None = None
+    guest_data: GuestData | None = None
+    #: Asked by an admin, or by the cluster itself: a lock does not keep it back.
+    admin: bool = False
     #: Refused with ``Stale`` unless the record still has this generation; None does not ask.
     generation: int | None = None
     grace_seconds: float = Field(default=DEFAULT_GRACE_SECONDS, ge=0, le=3600)

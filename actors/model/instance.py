@@ -22,6 +22,13 @@ class VmState(StrEnum):
     STOPPED = "stopped"
     ERROR = "error"
     DELETED = "deleted"
+    PAUSED = "paused"
+    SUSPENDED = "suspended"
+    RESCUED = "rescued"
+    RESIZED = "resized"
+    SOFT_DELETED = "soft-delete"
+    SHELVED = "shelved"
+    SHELVED_OFFLOADED = "shelved_offloaded"
 
 
 class TaskState(StrEnum):
@@ -33,6 +40,40 @@ class TaskState(StrEnum):
     POWERING_OFF = "powering-off"
     POWERING_ON = "powering-on"
     DELETING = "deleting"
+    REBOOTING = "rebooting"
+    REBOOTING_HARD = "rebooting_hard"
+    PAUSING = "pausing"
+    UNPAUSING = "unpausing"
+    SUSPENDING = "suspending"
+    RESUMING = "resuming"
+    REBUILDING = "rebuilding"
+    RESIZE_PREP = "resize_prep"
+    RESIZE_MIGRATING = "resize_migrating"
+    RESIZE_FINISH = "resize_finish"
+    #: Nova has no task for it: its migration record says ``confirming``.
+    RESIZE_CONFIRMING = "resize_confirming"
+    RESIZE_REVERTING = "resize_reverting"
+    RESCUING = "rescuing"
+    UNRESCUING = "unrescuing"
+    SOFT_DELETING = "soft-deleting"
+    RESTORING = "restoring"
+    SHELVING = "shelving"
+    SHELVING_IMAGE_UPLOADING = "shelving_image_uploading"
+    SHELVING_OFFLOADING = "shelving_offloading"
+    UNSHELVING = "unshelving"
+    IMAGE_SNAPSHOT = "image_snapshot"
+    IMAGE_UPLOADING = "image_uploading"
+    IMAGE_BACKUP = "image_backup"
+    UPDATING_PASSWORD = "updating_password"  # noqa: S105 - Nova's word for a task
+    MIGRATING = "migrating"
+    #: Ours, where Nova has no task: what is done to an instance is never without one.
+    ATTACHING_VOLUME = "attaching_volume"
+    DETACHING_VOLUME = "detaching_volume"
+    TAKING_SNAPSHOT = "taking_snapshot"
+    RESTORING_SNAPSHOT = "restoring_snapshot"
+    DELETING_SNAPSHOT = "deleting_snapshot"
+    CHANGING_SIZE = "changing_size"
+    CLONING = "cloning"
 
 
 class PowerState(StrEnum):
@@ -69,6 +110,20 @@ class Status(StrEnum):
     SHUTOFF = "SHUTOFF"
     ERROR = "ERROR"
     DELETED = "DELETED"
+    PAUSED = "PAUSED"
+    SUSPENDED = "SUSPENDED"
+    RESCUE = "RESCUE"
+    VERIFY_RESIZE = "VERIFY_RESIZE"
+    SOFT_DELETED = "SOFT_DELETED"
+    SHELVED = "SHELVED"
+    SHELVED_OFFLOADED = "SHELVED_OFFLOADED"
+    REBOOT = "REBOOT"
+    HARD_REBOOT = "HARD_REBOOT"
+    REBUILD = "REBUILD"
+    RESIZE = "RESIZE"
+    REVERT_RESIZE = "REVERT_RESIZE"
+    PASSWORD = "PASSWORD"  # noqa: S105 - Nova's word for a status
+    MIGRATING = "MIGRATING"
 
 
 class Fault(StoredRecord):
@@ -80,6 +135,15 @@ class Fault(StoredRecord):
     #: Per host tried: what went wrong there.
     hosts: dict[str, str] = Field(default_factory=dict)
     created: Instant
+
+
+class Lock(StoredRecord):
+    """Keeps everybody but admins, and who set it, from changing an instance (Nova 2.73)."""
+
+    user: UserId
+    #: Set by an admin: only an admin may take it away.
+    by_admin: bool = False
+    reason: str = ""
 
 
 class InstanceRecord(StoredRecord):
@@ -105,6 +169,15 @@ class InstanceRecord(StoredRecord):
     availability_zone: str = "nova"
     key_name: str | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
+    description: str = ""
+    #: What the guest is to call itself: one RFC 1123 label, at most 63 characters.
+    hostname: str = ""
+    tags: tuple[str, ...] = ()
+    lock: Lock | None = None
+    #: Whether the guest gets its data on a drive, too, and not by the metadata service alone.
+    config_drive: bool = False
+    #: Key of its ``GuestData``; None where there is none. It names the operation that brought it.
+    guest_data: OperationId | None = None
     nics: tuple[Nic, ...] = ()
     fault: Fault | None = None
     #: The operation under way, or the last one. Its sequence number counts this instance's
@@ -113,5 +186,7 @@ class InstanceRecord(StoredRecord):
     sequence: int = 0
     created: Instant
     updated: Instant
+    #: When ``vm_state`` last changed: what happens by itself after a time counts from here.
+    since: Instant | None = None
     launched: Instant | None = None
     terminated: Instant | None = None

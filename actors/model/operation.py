@@ -10,8 +10,9 @@ from enum import StrEnum
 from pydantic import Field
 
 from actors.model.base import Instant, StoredRecord
+from actors.model.details import Details
 from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, RequestId, UserId
-from actors.model.instance import Fault
+from actors.model.instance import Fault, VmState
 
 
 class Action(StrEnum):
@@ -21,6 +22,23 @@ class Action(StrEnum):
     DELETE = "delete"
     STOP = "stop"
     START = "start"
+    REBOOT = "reboot"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    #: Put aside for a while, from where it can be brought back (Nova: ``soft_delete``).
+    SOFT_DELETE = "softDelete"
+    RESTORE = "restore"
+
+    @property
+    def words(self) -> str:
+        """As a sentence says it: ``Cannot confirm the resize of instance …``."""
+        return _WORDS.get(self, self.value)
+
+
+#: Where a sentence says it otherwise than Nova's name does.
+_WORDS = {Action.SOFT_DELETE: "delete"}
 
 
 class OperationState(StrEnum):
@@ -75,8 +93,18 @@ class OperationRecord(StoredRecord):
     request_id: RequestId
     generation: int = 1
     state: OperationState = OperationState.RUNNING
+    #: What the instance was when it began.
+    was: VmState = VmState.BUILDING
+    #: What the action needs to know beyond its name.
+    details: Details | None = None
+    #: What it tells the guest anew: a key of ``GuestData``, which is its own id.
+    guest_data: OperationId | None = None
+    #: The guest data there was when it began; kept until it has ended.
+    guest_data_before: OperationId | None = None
     attempt: int = Field(default=1, ge=1)
     steps: tuple[StepEntry, ...] = ()
+    #: How many steps it has in all; 0 where an older release wrote it.
+    step_count: int = 0
     #: Where this attempt acts. Set by the claim of a boot, known from the start otherwise.
     host_id: HostId | None = None
     host: str | None = None
@@ -88,7 +116,7 @@ class OperationRecord(StoredRecord):
     waiting_for: str = ""
     #: A delete, or the caller, wants it to end: no further step begins, what was done is undone.
     cancel_requested: bool = False
-    #: Seconds a guest is given to shut down by itself (stop).
+    #: Seconds a guest is given to shut down by itself (stop, soft reboot, …).
     grace_seconds: float = 0.0
     fault: Fault | None = None
     created: Instant

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from actors.model.details import Details
 from actors.model.errors import ComputeError
 from actors.model.ids import HostId, InstanceId
 from actors.model.instance import InstanceRecord, PowerState
@@ -20,6 +21,13 @@ class HostStep(StrEnum):
     ENSURE_RUNNING = "ensure_running"
     #: Shut the guest down: by ACPI first, by force after the grace time.
     ENSURE_STOPPED = "ensure_stopped"
+    #: Stopped and started again, once for each operation.
+    ENSURE_REBOOTED = "ensure_rebooted"
+    #: The guest's clock stands still; it stays in memory.
+    ENSURE_PAUSED = "ensure_paused"
+    ENSURE_UNPAUSED = "ensure_unpaused"
+    #: The guest's memory is on disk, from where ENSURE_RUNNING brings it back.
+    ENSURE_SUSPENDED = "ensure_suspended"
     #: No domain, running or defined.
     ENSURE_ABSENT = "ensure_absent"
     REMOVE_DISK = "remove_disk"
@@ -36,6 +44,8 @@ class HostJob:
     sequence: int
     steps: tuple[HostStep, ...]
     grace_seconds: float = 0.0
+    #: What the action needs to know beyond its name.
+    details: Details | None = None
     #: ``<saga>`` for the gates: ``boot`` makes ``boot.ensure_disk.before``.
     saga: str = ""
 

@@ -4,10 +4,12 @@ Blocking: the shell calls it in threads.
 """
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from actors.model.guest_data import GuestData
 from actors.model.host import Inventory
 from actors.model.ids import InstanceId
 from actors.model.instance import InstanceRecord, PowerState
@@ -47,6 +49,8 @@ PowerListener = Callable[[InstanceId, PowerState], None]
 #: Called from libvirt's event thread with True when the connection is up, False and why when it
 #: is lost.
 ConnectionListener = Callable[[bool, str], None]
+#: Called from any thread with a guest that asks the metadata service: what it is to be told.
+GuestDataSource = Callable[[InstanceRecord], "Future[GuestData | None]"]
 
 
 class Hypervisor(Protocol):
@@ -84,12 +88,17 @@ class Hypervisor(Protocol):
         ...
 
     def ensure_running(
-        self, record: InstanceRecord, sequence: int, files: BootFiles, bridges: dict[str, str]
+        self,
+        record: InstanceRecord,
+        sequence: int,
+        files: BootFiles,
+        bridges: dict[str, str],
+        data: GuestData | None = None,
     ) -> PowerState:
         """Define the domain where it is missing and start it where it does not run.
 
         ``bridges`` maps a network's id to the bridge on this host; empty where the host builds no
-        networks.
+        networks. ``data`` goes onto the config drive, where the instance has one.
         """
         ...
 
@@ -98,7 +107,38 @@ class Hypervisor(Protocol):
         ...
 
     def force_off(self, instance: InstanceId) -> PowerState:
-        """Pull the plug (virDomainDestroy). A domain that does not run is no error."""
+        """Pull the plug (virDomainDestroy), and forget a suspended guest's memory.
+
+        A domain that does not run is no error.
+        """
+        ...
+
+    def runs_since(self, instance: InstanceId, sequence: int) -> bool:
+        """Whether it runs, and was started or confirmed by the operation with this number."""
+        ...
+
+    def pause(self, instance: InstanceId) -> PowerState:
+        """Stop the guest's clock (virDomainSuspend).
+
+        Raises:
+            Conflict: It does not run.
+        """
+        ...
+
+    def unpause(self, instance: InstanceId) -> PowerState:
+        """Let it run on (virDomainResume).
+
+        Raises:
+            Conflict: It does not run.
+        """
+        ...
+
+    def suspend(self, instance: InstanceId) -> PowerState:
+        """Write the guest's memory to disk and end its process (virDomainManagedSave).
+
+        Raises:
+            Conflict: It does not run.
+        """
         ...
 
     def ensure_absent(self, instance: InstanceId) -> None:
@@ -116,6 +156,10 @@ class Hypervisor(Protocol):
 
 class HostNetwork(Protocol):
     """The host's own side of the networks. Converging; blocking."""
+
+    def open(self, data: GuestDataSource) -> None:
+        """Let guests ask for their data (the metadata service)."""
+        ...
 
     def ensure(self, record: InstanceRecord) -> dict[str, str]:
         """Bridge, DHCP namespace and DHCP entry for each card of the instance.

@@ -26,6 +26,8 @@ class Table(StrEnum):
     KEYPAIRS = "keypairs"
     #: Instances deleted while their host was away: the host removes them when it returns.
     EVICTIONS = "evictions"
+    #: What guests are told at boot: large and secret, so it lies apart from their records.
+    GUEST_DATA = "guest_data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,10 @@ class Store(Protocol):
         """The JSON bodies of all rows of a (small) table, by key."""
         ...
 
+    async def find(self, table: Table, key: str) -> str | None:
+        """The JSON body of one row, or None."""
+        ...
+
     async def load_partition(
         self, partition: int
     ) -> tuple[tuple[InstanceRecord, ...], tuple[OperationRecord, ...]]:
@@ -137,6 +143,10 @@ class HostStore(Protocol):
 
     async def commit(self, batch: Batch) -> None:
         """As ``Store.commit``."""
+        ...
+
+    async def find(self, table: Table, key: str) -> str | None:
+        """As ``Store.find``."""
         ...
 
     async def evictions(self, host_id: HostId) -> tuple["Eviction", ...]:

@@ -22,6 +22,7 @@ from actors.lifecycle.events import (
 )
 from actors.model.commands import InstanceCommand
 from actors.model.errors import Cancelled, ComputeError, Fenced, NotFound, Unavailable
+from actors.model.guest_data import GuestData
 from actors.model.ids import InstanceId, OperationId
 from actors.model.instance import InstanceRecord, PowerState, VmState
 from actors.model.operation import OperationRecord, OperationState
@@ -49,6 +50,7 @@ class Recorder(Protocol):
         instance: InstanceRecord,
         operations: Sequence[OperationRecord],
         eviction: Eviction | None,
+        guest_data: GuestData | None,
     ) -> None:
         """Write the records that changed, with their events, in one batch.
 
@@ -108,14 +110,14 @@ class Cell:
         if self._operation is not None and not self._operation.done:
             self._start(None)
 
-    async def settle(self) -> None:
-        """Write an instance for the first time.
+    async def settle(self, guest_data: GuestData | None = None) -> None:
+        """Write an instance for the first time, and what its guest is to be told.
 
         Raises:
             AlreadyExists: Its request has been served before.
         """
         async with self._turn:
-            await self._durably(self._record, [self.operation], None)
+            await self._durably(self._record, [self.operation], None, guest_data)
 
     async def submit(self, command: InstanceCommand) -> Accepted:
         """Accept a command: durable when it returns.
@@ -139,7 +141,10 @@ class Cell:
                         written.append(self._engine.begin(operation))
             if not written:
                 return Accepted(instance=self._record, operation=self.operation)
-            await self._durably(record, written, None)
+            data = command.guest_data
+            if data is not None:
+                data = data.evolve(id=written[-1].id)
+            await self._durably(record, written, None, data)
             self._start(self._runner)
             return Accepted(instance=self._record, operation=self.operation)
 
@@ -230,12 +235,15 @@ class Cell:
         record: InstanceRecord,
         operations: Sequence[OperationRecord],
         eviction: Eviction | None,
+        guest_data: GuestData | None = None,
     ) -> None:
         """Write until it is written; only then is it so.
 
         A cancelled run neither cuts a write nor hands its turn on before the write has ended.
         """
-        writing = asyncio.ensure_future(self._until_written(record, operations, eviction))
+        writing = asyncio.ensure_future(
+            self._until_written(record, operations, eviction, guest_data)
+        )
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
@@ -247,10 +255,11 @@ class Cell:
         record: InstanceRecord,
         operations: Sequence[OperationRecord],
         eviction: Eviction | None,
+        guest_data: GuestData | None,
     ) -> None:
         while True:
             try:
-                await self._recorder.record(record, operations, eviction)
+                await self._recorder.record(record, operations, eviction, guest_data)
                 break
             except Unavailable as error:
                 _log.warning("store away, instance %s waits: %s", record.id, error)

@@ -93,7 +93,9 @@ class Engine:
 
     def begin(self, operation: OperationRecord) -> OperationRecord:
         """The operation with its first move's intent: what is written when it is accepted."""
-        return journal.advance(self._sagas[operation.action], operation, self._clock.now())[0]
+        saga = self._sagas[operation.action]
+        operation = operation.evolve(step_count=len(saga.steps_of(operation)))
+        return journal.advance(saga, operation, self._clock.now())[0]
 
     def check_cancel(self, operation: OperationRecord) -> None:
         """Let a cancel pass, or say why not.
@@ -114,7 +116,7 @@ class Engine:
         undoing = operation.state is OperationState.UNDOING
         steps = [
             step
-            for step in self._sagas[operation.action].steps
+            for step in self._sagas[operation.action].steps_of(operation)
             if (step.undo if undoing else step.do) is act
         ]
         return journal.succeeded(operation, steps, self._clock.now())
@@ -232,6 +234,7 @@ class _Attempt:
                 sequence=operation.sequence,
                 steps=tuple(acts),
                 grace_seconds=operation.grace_seconds,
+                details=operation.details,
                 saga=operation.action.value,
             )
             host = self._engine.cluster.hosts.host(host_id)
@@ -291,7 +294,7 @@ class _Attempt:
                 sequence=operation.sequence,
                 record=self._cell.record,
             )
-            steps = [one for one in self._saga.steps if isinstance(one.do, HostStep)]
+            steps = [one for one in self._saga.steps_of(operation) if isinstance(one.do, HostStep)]
             return _Result(
                 journal.succeeded(operation, steps, now), {}, PowerState.NOSTATE, eviction
             )

@@ -165,7 +165,7 @@ def _pending(saga: Saga, operation: OperationRecord) -> list[Step]:
         for entry in operation.steps
         if entry.attempt == operation.attempt and entry.state is StepState.SUCCEEDED
     }
-    return [step for step in saga.steps if step.name not in done]
+    return [step for step in saga.steps_of(operation) if step.name not in done]
 
 
 def _undoable(saga: Saga, operation: OperationRecord) -> list[Step]:
@@ -175,7 +175,11 @@ def _undoable(saga: Saga, operation: OperationRecord) -> list[Step]:
         for entry in operation.steps
         if entry.attempt == operation.attempt and entry.state is not StepState.UNDONE
     }
-    return [step for step in reversed(saga.steps) if step.name in touched and step.undo is not None]
+    return [
+        step
+        for step in reversed(saga.steps_of(operation))
+        if step.name in touched and step.undo is not None
+    ]
 
 
 def _neighbours(steps: Sequence[Step], side: Callable[[Step], object]) -> tuple[Step, ...]:

@@ -37,6 +37,11 @@ class Work:
 Call = Callable[[Work], Awaitable[Mapping[str, object]]]
 
 
+def always(operation: OperationRecord) -> bool:
+    """Every operation has the step."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step. Steps that name a ``HostStep`` run on the instance's host.
@@ -49,6 +54,8 @@ class Step:
         undo: Converges towards the step never having been done. None where there is nothing to
             undo; the saga says why.
         beside: Whether it needs nothing of the step before it: the two are made at once.
+        when: Whether this operation has the step at all; asked of what never changes while it
+            runs (``was``, ``details``).
         deadline_seconds: How long it may take while nothing it needs is away.
     """
 
@@ -56,6 +63,7 @@ class Step:
     do: Call | HostStep
     undo: Call | HostStep | None = None
     beside: bool = False
+    when: Callable[[OperationRecord], bool] = always
     deadline_seconds: float = 30.0
 
 
@@ -73,6 +81,10 @@ class Saga:
     steps: tuple[Step, ...]
     attempts: int = 1
     only_forward: bool = False
+
+    def steps_of(self, operation: OperationRecord) -> tuple[Step, ...]:
+        """The steps that this operation has."""
+        return tuple(step for step in self.steps if step.when(operation))
 
 
 #: Seconds a delete waits for a host that is away before it leaves the guest to it.

@@ -47,6 +47,12 @@ def bodies(db: sqlite3.Connection, table: Table) -> tuple[str, ...]:
     return tuple(body for (body,) in db.execute(STATEMENTS[table].bodies))
 
 
+def body(db: sqlite3.Connection, table: Table, key: str) -> str | None:
+    """One row."""
+    row = db.execute(STATEMENTS[table].stored, (key,)).fetchone()
+    return None if row is None else str(row[1])
+
+
 def partition(
     db: sqlite3.Connection, number: int
 ) -> tuple[tuple[InstanceRecord, ...], tuple[OperationRecord, ...]]:

@@ -139,6 +139,10 @@ class SqliteStore:
         """As ``Store.load``."""
         return await self._read(partial(reads.bodies, table=table))
 
+    async def find(self, table: Table, key: str) -> str | None:
+        """As ``Store.find``."""
+        return await self._read(partial(reads.body, table=table, key=key))
+
     async def load_partition(
         self, partition: int
     ) -> tuple[tuple[InstanceRecord, ...], tuple[OperationRecord, ...]]:

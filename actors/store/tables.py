@@ -12,6 +12,7 @@ from typing import Final
 
 from actors.model.base import StoredRecord
 from actors.model.flavor import Flavor
+from actors.model.guest_data import GuestData
 from actors.model.host import Claim, HostRecord
 from actors.model.identity import TokenRecord
 from actors.model.ids import HostId, InstanceId, UserId, partition_of
@@ -62,6 +63,7 @@ COLUMNS: Final[Mapping[Table, Columns]] = MappingProxyType(
         Table.TOKENS: Columns("sha256", (), ("user", "project", "role")),
         Table.KEYPAIRS: Columns("id", ("user", "name")),
         Table.EVICTIONS: Columns("id", ("host_id", "instance")),
+        Table.GUEST_DATA: Columns("id", ("instance",)),
     }
 )
 
@@ -160,6 +162,11 @@ def put_eviction(eviction: Eviction) -> Put:
         eviction.model_dump_json(),
         (eviction.host_id, eviction.instance),
     )
+
+
+def put_guest_data(data: GuestData) -> Put:
+    """The row of what a guest is told."""
+    return Put(Table.GUEST_DATA, data.id, data.generation, data.model_dump_json(), (data.instance,))
 
 
 def eviction_key(host_id: HostId, instance: InstanceId) -> str:

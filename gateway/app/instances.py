@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from actors.model.commands import DEFAULT_GRACE_SECONDS, CreateInstance, InstanceCommand
+from actors.model.details import Details
 from actors.model.errors import Invalid, NotFound
 from actors.model.flavor import Flavor
 from actors.model.identity import Principal, Role
@@ -54,6 +55,7 @@ class Change:
     request_id: str = ""
     generation: int | None = None
     grace_seconds: float = DEFAULT_GRACE_SECONDS
+    details: Details | None = None
 
 
 class InstanceCases:
@@ -98,7 +100,7 @@ class InstanceCases:
         return await self._instances.create(command)
 
     async def change(self, caller: Principal, change: Change) -> Accepted:
-        """Delete, stop or start; durable when it returns.
+        """Do something to an instance that exists; durable when it returns.
 
         The instance's actor compares project and generation: that costs no hop of its own.
 
@@ -120,6 +122,8 @@ class InstanceCases:
             action=change.action,
             generation=change.generation,
             grace_seconds=change.grace_seconds,
+            details=change.details,
+            admin=is_admin(caller),
         )
         try:
             return await self._instances.submit(command)

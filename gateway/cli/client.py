@@ -1,19 +1,17 @@
-"""The server's calls, typed: deadlines, token, pages, and failures instead of gRPC errors."""
+"""The server's calls, typed."""
 
 from __future__ import annotations
 
-import itertools
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol
 
-from gateway.cli.channel import open_channel  # first: it prepares gRPC's import
+from gateway.cli.calls import failure_of, pages
+from gateway.cli.catalog_calls import CatalogCalls
 
 # isort: split
 import grpc
 from google.longrunning import operations_pb2, operations_pb2_grpc
 
 from protos.novaray.v1 import (
-    flavors_pb2,
-    flavors_pb2_grpc,
     hosts_pb2,
     hosts_pb2_grpc,
     images_pb2,
@@ -25,20 +23,11 @@ from protos.novaray.v1 import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from google.protobuf.empty_pb2 import Empty
     from grpc import UnaryUnaryMultiCallable as _Unary
 
-    from gateway.cli.failures import Failure
-    from gateway.cli.settings import Connection
-
-Request = TypeVar("Request")
-Response = TypeVar("Response")
-Item = TypeVar("Item")
-
-#: As many as the server gives at most.
-PAGE: Final = 1000
 ALL_PROJECTS: Final = "-"
 #: A stream is begun anew after so many seconds: a connection that died without a word is noticed
 #: then, and a token makes it cost nothing.
@@ -56,18 +45,8 @@ class _Operations(Protocol):
     ]
 
 
-class Client:
+class Client(CatalogCalls):
     """One user's connection to one gateway."""
-
-    def __init__(self, connection: Connection, timeout: float) -> None:
-        self._connection = connection
-        self._timeout = timeout
-        self._metadata = (("authorization", f"Bearer {connection.token}"),)
-        self._channel = open_channel(connection)
-
-    def close(self) -> None:
-        """Hang up."""
-        self._channel.close()
 
     @property
     def parent(self) -> str:
@@ -104,7 +83,7 @@ class Client:
             response = self._call(self._instances.ListInstances, request)
             return list(response.instances), response.next_page_token
 
-        return _pages(page, limit)
+        return pages(page, limit)
 
     def delete_instance(self, name: str, request_id: str) -> operations_pb2.Operation:
         """Delete an instance."""
@@ -124,6 +103,35 @@ class Client:
             name=name, request_id=request_id, grace_seconds=grace_seconds
         )
         return self._call(self._instances.StopInstance, request)
+
+    def reboot_instance(
+        self, name: str, request_id: str, *, hard: bool, grace_seconds: float | None
+    ) -> operations_pb2.Operation:
+        """Reboot an instance."""
+        request = instances_pb2.RebootInstanceRequest(
+            name=name, request_id=request_id, hard=hard, grace_seconds=grace_seconds
+        )
+        return self._call(self._instances.RebootInstance, request)
+
+    def pause_instance(self, name: str, request_id: str) -> operations_pb2.Operation:
+        """Stop a guest's clock."""
+        request = instances_pb2.PauseInstanceRequest(name=name, request_id=request_id)
+        return self._call(self._instances.PauseInstance, request)
+
+    def unpause_instance(self, name: str, request_id: str) -> operations_pb2.Operation:
+        """Let a paused guest run on."""
+        request = instances_pb2.UnpauseInstanceRequest(name=name, request_id=request_id)
+        return self._call(self._instances.UnpauseInstance, request)
+
+    def suspend_instance(self, name: str, request_id: str) -> operations_pb2.Operation:
+        """Write a guest's memory to disk."""
+        request = instances_pb2.SuspendInstanceRequest(name=name, request_id=request_id)
+        return self._call(self._instances.SuspendInstance, request)
+
+    def resume_instance(self, name: str, request_id: str) -> operations_pb2.Operation:
+        """Bring a suspended guest back."""
+        request = instances_pb2.ResumeInstanceRequest(name=name, request_id=request_id)
+        return self._call(self._instances.ResumeInstance, request)
 
     def console(
         self, name: str, offset: int, max_bytes: int
@@ -150,20 +158,9 @@ class Client:
             )
         except grpc.RpcError as error:
             if error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
-                raise _failure(error, self._connection.endpoint) from error
+                raise failure_of(error, self._connection.endpoint) from error
 
     # --- the rest -----------------------------------------------------------------------------
-
-    def list_flavors(self) -> Iterator[flavors_pb2.Flavor]:
-        """All flavors, by memory."""
-        stub = flavors_pb2_grpc.FlavorServiceStub(self._channel)
-
-        def page(token: str, size: int) -> tuple[list[flavors_pb2.Flavor], str]:
-            request = flavors_pb2.ListFlavorsRequest(page_size=size, page_token=token)
-            response = self._call(stub.ListFlavors, request)
-            return list(response.flavors), response.next_page_token
-
-        return _pages(page, None)
 
     def list_images(self) -> Iterator[images_pb2.Image]:
         """All images, newest first."""
@@ -174,7 +171,7 @@ class Client:
             response = self._call(stub.ListImages, request)
             return list(response.images), response.next_page_token
 
-        return _pages(page, None)
+        return pages(page)
 
     def list_hosts(self) -> Iterator[hosts_pb2.Host]:
         """All hosts, by name. For admins."""
@@ -185,7 +182,7 @@ class Client:
             response = self._call(stub.ListHosts, request)
             return list(response.hosts), response.next_page_token
 
-        return _pages(page, None)
+        return pages(page)
 
     def version(self) -> versions_pb2.Version:
         """What the server speaks."""
@@ -222,7 +219,7 @@ class Client:
             response = self._call(self._operations.ListOperations, request)
             return list(response.operations), response.next_page_token
 
-        return _pages(page, limit)
+        return pages(page, limit)
 
     # ------------------------------------------------------------------------------------------
 
@@ -234,35 +231,3 @@ class Client:
     def _operations(self) -> _Operations:
         # The googleapis package has no types for its stubs.
         return operations_pb2_grpc.OperationsStub(self._channel)  # type: ignore[no-untyped-call]
-
-    def _call(
-        self,
-        method: _Unary[Request, Response],
-        request: Request,
-        timeout: float | None = None,
-    ) -> Response:
-        try:
-            return method(request, timeout=timeout or self._timeout, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise _failure(error, self._connection.endpoint) from error
-
-
-def _failure(error: grpc.RpcError, endpoint: str) -> Failure:
-    # Its imports cost time that a call which goes well need not spend.
-    from gateway.cli.statuses import failure_of_call
-
-    return failure_of_call(error, endpoint)
-
-
-def _pages(
-    fetch: Callable[[str, int], tuple[list[Item], str]], limit: int | None
-) -> Iterator[Item]:
-    def every() -> Iterator[Item]:
-        token = ""
-        while True:
-            items, token = fetch(token, PAGE if limit is None else min(PAGE, limit))
-            yield from items
-            if not token:
-                return
-
-    return itertools.islice(every(), limit)

@@ -1,8 +1,11 @@
 """InstanceService."""
 
+from typing import Protocol
+
 from google.longrunning.operations_pb2 import Operation
 
 from actors.model.commands import DEFAULT_GRACE_SECONDS
+from actors.model.details import Details, Reboot
 from actors.model.instance import InstanceRecord
 from actors.model.operation import Action
 from actors.model.query import Accepted
@@ -17,6 +20,14 @@ from gateway.rpc.translate.instances import Flavors, instance_message, new_insta
 from gateway.rpc.translate.operations import operation_message
 from protos.novaray.v1 import instances_pb2 as pb
 from protos.novaray.v1 import instances_pb2_grpc
+
+
+class ChangeRequest(Protocol):
+    """What the requests of all actions on an instance have in common."""
+
+    name: str
+    etag: str
+    request_id: str
 
 
 class InstancesService(instances_pb2_grpc.InstanceServiceServicer):
@@ -69,9 +80,37 @@ class InstancesService(instances_pb2_grpc.InstanceServiceServicer):
 
     async def StopInstance(self, request: pb.StopInstanceRequest, context: Context) -> Operation:
         """Shut down (AIP-136)."""
-        given = request.HasField("grace_seconds")
-        grace = request.grace_seconds if given else DEFAULT_GRACE_SECONDS
-        return await self._change(request, Action.STOP, grace)
+        return await self._change(request, Action.STOP, grace_seconds=_grace(request))
+
+    async def RebootInstance(
+        self, request: pb.RebootInstanceRequest, context: Context
+    ) -> Operation:
+        """Stop and start in one operation (AIP-136)."""
+        grace = 0.0 if request.hard else _grace(request)
+        details = Reboot(hard=request.hard)
+        return await self._change(request, Action.REBOOT, grace_seconds=grace, details=details)
+
+    async def PauseInstance(self, request: pb.PauseInstanceRequest, context: Context) -> Operation:
+        """Stop the guest's clock (AIP-136)."""
+        return await self._change(request, Action.PAUSE)
+
+    async def UnpauseInstance(
+        self, request: pb.UnpauseInstanceRequest, context: Context
+    ) -> Operation:
+        """Let it run on (AIP-136)."""
+        return await self._change(request, Action.UNPAUSE)
+
+    async def SuspendInstance(
+        self, request: pb.SuspendInstanceRequest, context: Context
+    ) -> Operation:
+        """Write its memory to disk (AIP-136)."""
+        return await self._change(request, Action.SUSPEND)
+
+    async def ResumeInstance(
+        self, request: pb.ResumeInstanceRequest, context: Context
+    ) -> Operation:
+        """Bring it back (AIP-136)."""
+        return await self._change(request, Action.RESUME)
 
     async def GetConsoleOutput(
         self, request: pb.GetConsoleOutputRequest, context: Context
@@ -98,9 +137,11 @@ class InstancesService(instances_pb2_grpc.InstanceServiceServicer):
 
     async def _change(
         self,
-        request: pb.DeleteInstanceRequest | pb.StartInstanceRequest | pb.StopInstanceRequest,
+        request: ChangeRequest,
         action: Action,
+        *,
         grace_seconds: float = DEFAULT_GRACE_SECONDS,
+        details: Details | None = None,
     ) -> Operation:
         project, instance = instance_of(request.name)
         change = Change(
@@ -110,8 +151,13 @@ class InstancesService(instances_pb2_grpc.InstanceServiceServicer):
             request_id=request_id_or_own(request.request_id),
             generation=generation_of(request.etag),
             grace_seconds=grace_seconds,
+            details=details,
         )
         return _accepted(await self._instances.change(caller(), change))
+
+
+def _grace(request: pb.StopInstanceRequest | pb.RebootInstanceRequest) -> float:
+    return request.grace_seconds if request.HasField("grace_seconds") else DEFAULT_GRACE_SECONDS
 
 
 def _accepted(accepted: Accepted) -> Operation:

@@ -114,7 +114,7 @@ class MemoryInstances(_Port):
         record = await self._find(command.instance)
         if record.project != command.project:
             raise NotFound("An actor's own words.")
-        check(record, command.action)
+        check(record, command)
         if command.generation not in (None, record.generation):
             raise Stale(f"Instance {record.id} has changed since.", "", "", {"instance": record.id})
         self.commands.append(command)

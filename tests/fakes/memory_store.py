@@ -105,6 +105,10 @@ class MemoryStore:
         rows = self.rows[table]
         return tuple(rows[key].body for key in sorted(rows))
 
+    async def find(self, table: Table, key: str) -> str | None:
+        row = self.rows[table].get(key)
+        return row.body if row else None
+
     async def load_partition(
         self, partition: int
     ) -> tuple[tuple[InstanceRecord, ...], tuple[OperationRecord, ...]]:

@@ -114,6 +114,16 @@ OTHERS: list[tuple[str, Fields, grpc.StatusCode, str]] = [
         INVALID,
         "REQUEST_ID_INVALID",
     ),
+    *(
+        (f"InstanceService.{verb}Instance", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND")
+        for verb in ("Reboot", "Pause", "Unpause", "Suspend", "Resume")
+    ),
+    (
+        "InstanceService.RebootInstance",
+        {"name": NOWHERE, "grace_seconds": -1.0},
+        INVALID,
+        "FIELD_INVALID",
+    ),
     ("InstanceService.GetConsoleOutput", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND"),
     (
         "InstanceService.GetConsoleOutput",

@@ -51,6 +51,7 @@ from actors.sagas.saga import Cluster
 from actors.scheduler import SchedulerActor
 from cluster.runtime import SystemClock
 from tests.local.gates import ScriptedGate
+from tests.sagas.points import details_of
 
 PROJECT = ProjectId("3c6e7f0aa1b24c0d9e8f7a6b5c4d3e2f")
 USER = UserId("alice")
@@ -218,6 +219,7 @@ class LocalCluster:
                 request_id=RequestId(request_id or f"{action.value}-{instance}"),
                 action=action,
                 grace_seconds=self.grace_seconds,
+                details=details_of(action),
             )
         )
 

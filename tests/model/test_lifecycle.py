@@ -14,7 +14,7 @@ from actors.lifecycle.events import (
     PowerObserved,
     Requested,
 )
-from actors.lifecycle.guards import ALLOWED
+from actors.lifecycle.guards import guard_of
 from actors.lifecycle.status import status_of
 from actors.model.commands import CreateInstance
 from actors.model.errors import Conflict
@@ -72,10 +72,10 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(action=st.sampled_from(REQUESTS))
     def request(self, action: Action) -> None:
-        guard = ALLOWED[action]
+        guard = guard_of(command(self.record, action))
         record = self.record
         allowed = record.vm_state in guard.vm_states and (
-            guard.while_busy
+            self.record.task_state in guard.interrupts
             or (record.task_state is None and (record.launched is not None or not guard.launched))
         )
         try:

@@ -56,6 +56,7 @@ from cluster.credentials import ensure_ray_token
 from cluster.driver import joined
 from cluster.identity import control_id, host_id, make_folders
 from cluster.labels import CONTROL_LABEL, HOST_LABEL
+from tests.sagas.points import details_of
 
 PROJECT = ProjectId("3c6e7f0aa1b24c0d9e8f7a6b5c4d3e2f")
 USER = UserId("alice")
@@ -248,11 +249,12 @@ class Caller:
         assert done.state is OperationState.SUCCEEDED, done
         return done.instance
 
-    async def stopped(self) -> InstanceId:
-        """An instance that was stopped."""
+    async def after(self, *actions: Action) -> InstanceId:
+        """An instance that ran, and to which this was done, one after another."""
         instance = await self.running()
-        done = await self.done(await self.act(instance, Action.STOP))
-        assert done.state is OperationState.SUCCEEDED, done
+        for action in actions:
+            done = await self.done(await self.act(instance, action))
+            assert done.state is OperationState.SUCCEEDED, done
         return instance
 
     async def boot_in_vain(self) -> Accepted:
@@ -270,6 +272,7 @@ class Caller:
                 user=USER,
                 request_id=RequestId(str(uuid.uuid4())),
                 action=action,
+                details=details_of(action),
                 grace_seconds=0.5,
             )
         )

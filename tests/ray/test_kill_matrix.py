@@ -17,7 +17,7 @@ from actors.model.ids import InstanceId
 from actors.model.instance import InstanceRecord, PowerState, VmState
 from actors.model.operation import Action, OperationRecord, OperationState
 from tests.ray.kill_cluster import Caller, KillCluster, Remains, caller, kill_cluster
-from tests.sagas.points import STEPS, UNDOS, action_of
+from tests.sagas.points import BEFORE, POWER, STEPS, UNDOS, action_of
 
 #: Every process of the Ray cluster, its own included; then a new cluster starts on the same files.
 EVERYTHING = "everything"
@@ -33,17 +33,18 @@ UNDO_POINTS = [f"{undo}.{when}" for undo in reversed(UNDOS) for when in WHEN]
 
 #: What is there when the action is done.
 VM_STATES = {
-    Action.CREATE: VmState.ACTIVE,
-    Action.START: VmState.ACTIVE,
+    Action.DELETE: None,
     Action.STOP: VmState.STOPPED,
-    Action.DELETE: None,
+    Action.PAUSE: VmState.PAUSED,
+    Action.SUSPEND: VmState.SUSPENDED,
+    Action.SOFT_DELETE: VmState.SOFT_DELETED,
 }
-POWER_STATES = {
-    Action.CREATE: PowerState.RUNNING,
-    Action.START: PowerState.RUNNING,
-    Action.STOP: PowerState.SHUTDOWN,
-    Action.DELETE: None,
-}
+
+#: What ends without a guest.
+OFF = frozenset({Action.STOP, Action.SOFT_DELETE})
+
+#: What cannot be done to a guest that has just lost its power.
+NEEDS_A_GUEST = frozenset({Action.PAUSE, Action.UNPAUSE, Action.SUSPEND})
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -93,15 +94,21 @@ def kills() -> Iterator[Kills]:
 async def test_an_operation_ends_as_asked(kills: Kills, killed: str, point: str) -> None:
     found = await kills.of(killed)
     operation, action = found.operations[point], action_of(point)
+    if action in NEEDS_A_GUEST and killed in POWER_FAILURES and not _succeeded(operation):
+        assert operation.fault is not None
+        assert operation.fault.reason == "GUEST_NOT_RUNNING"
+        return
     assert operation.state is OperationState.SUCCEEDED, operation
     record = found.records.get(operation.instance)
-    assert (record and record.vm_state) == VM_STATES[action]
+    assert (record and record.vm_state) == VM_STATES.get(action, VmState.ACTIVE)
     assert record is None or record.task_state is None
     power = found.remains.domains.get(operation.instance)
-    if action is Action.STOP and killed in POWER_FAILURES:
+    if action is Action.DELETE:
+        assert power is None
+    elif action in OFF and killed in POWER_FAILURES:
         assert power in (PowerState.SHUTDOWN, None)
     else:
-        assert power == POWER_STATES[action]
+        assert power == PowerState(POWER.get(action, "running"))
     there = action is not Action.DELETE
     assert (operation.instance in found.remains.disks) is there
     assert found.remains.claims.count(operation.instance) == there
@@ -135,6 +142,10 @@ async def test_an_instance_stays_as_it_is(kills: Kills, killed: str) -> None:
 @pytest.mark.parametrize("killed", KILLED)
 async def test_nothing_is_left_when_all_is_deleted(kills: Kills, killed: str) -> None:
     assert (await kills.of(killed)).in_the_end == Remains({}, set(), [], [])
+
+
+def _succeeded(operation: OperationRecord) -> bool:
+    return operation.state is OperationState.SUCCEEDED
 
 
 async def _kill_once(cluster: KillCluster, killed: str) -> Aftermath:
@@ -176,13 +187,9 @@ async def _hold_everywhere(user: Caller) -> dict[str, OperationRecord]:
 
 async def _ready_for(user: Caller, action: Action) -> InstanceId | None:
     """An instance in the state for the action; none for one that makes it."""
-    match action:
-        case Action.CREATE:
-            return None
-        case Action.START:
-            return await user.stopped()
-        case Action.STOP | Action.DELETE:
-            return await user.running()
+    if action is Action.CREATE:
+        return None
+    return await user.after(*BEFORE.get(action, ()))
 
 
 async def _begin(user: Caller, action: Action, instance: InstanceId | None) -> OperationRecord:

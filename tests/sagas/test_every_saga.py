@@ -14,7 +14,7 @@ from actors.model.errors import HypervisorRefused, Unavailable
 from actors.model.instance import VmState
 from actors.model.operation import Action, OperationRecord, OperationState
 from tests.local.cluster import LocalCluster, local_cluster
-from tests.sagas.points import STEPS, UNDOS, action_of
+from tests.sagas.points import BEFORE, POWER, STEPS, UNDOS, action_of, last_step
 
 WHEN = ("before", "after")
 ACTORS = ("instances", "host1", "scheduler", "network", "conductor", "images")
@@ -40,8 +40,8 @@ async def begin(cluster: LocalCluster, action: Action) -> OperationRecord:
     if action is Action.CREATE:
         return made.operation
     await cluster.ended(made.operation)
-    if action is Action.START:
-        await cluster.ended((await cluster.act(made.instance.id, Action.STOP)).operation)
+    for before in BEFORE.get(action, ()):
+        await cluster.ended((await cluster.act(made.instance.id, before)).operation)
     return (await cluster.act(made.instance.id, action)).operation
 
 
@@ -49,11 +49,25 @@ async def assert_as_asked(cluster: LocalCluster, done: OperationRecord) -> None:
     """The operation did what it says, and nothing else is left."""
     assert done.state is OperationState.SUCCEEDED, done
     gone = done.action is Action.DELETE
-    power = "shutdown" if done.action is Action.STOP else "running"
+    power = POWER.get(done.action, "running")
     assert cluster.domains() == ({} if gone else {done.instance: power})
     assert cluster.disks() == (set() if gone else {done.instance})
     assert await cluster.claims() == (0 if gone else 1)
     assert await cluster.ports() == (0 if gone else 1)
+
+
+async def assert_as_before(cluster: LocalCluster, failed: OperationRecord) -> None:
+    """The operation was undone: what there was before it is there again."""
+    if failed.action is Action.CREATE:
+        await assert_clean(cluster)
+        return
+    record = await cluster.instances.get(failed.instance)
+    assert (record.vm_state, record.task_state) == (failed.was, None)
+    before = BEFORE.get(failed.action, ())
+    power = POWER.get(before[-1], "running") if before else "running"
+    assert cluster.domains() == {failed.instance: power}
+    assert await cluster.claims() == 1
+    assert await cluster.ports() == 1
 
 
 async def assert_clean(cluster: LocalCluster) -> None:
@@ -105,16 +119,17 @@ async def test_a_step_is_repeated(cluster: LocalCluster, point: str) -> None:
 @pytest.mark.parametrize("point", UNDOS)
 async def test_an_undo_is_repeated(cluster: LocalCluster, point: str, when: str) -> None:
     """The last step fails, and each undo is cut off, then fails, then works."""
-    cluster.gate.fail("create.ensure_running.after", refused)
+    action = action_of(point)
+    cluster.gate.fail(f"{last_step(action)}.after", refused)
     cluster.gate.fail(f"{point}.{when}", lost)
     cluster.gate.fail(f"{point}.{when}", refused)
-    operation = await begin(cluster, Action.CREATE)
+    operation = await begin(cluster, action)
     done = await cluster.ended(operation)
     assert done.state is OperationState.FAILED
-    # The second attempt finds no other host; what was made beside its claim is undone too.
+    # A boot's second attempt finds no other host; what was made beside its claim is undone too.
     expected = 4 if point in {"create.undo_claim", "create.undo_ports"} else 3
     assert cluster.gate.reached.count(f"{point}.before") == expected
-    await assert_clean(cluster)
+    await assert_as_before(cluster, done)
 
 
 @pytest.mark.parametrize("actor", ACTORS)
@@ -134,14 +149,16 @@ async def test_an_actor_is_lost_in_a_step(
 @pytest.mark.parametrize("actor", ["instances", "host1"])
 @pytest.mark.parametrize("point", UNDOS)
 async def test_an_actor_is_lost_in_an_undo(cluster: LocalCluster, point: str, actor: str) -> None:
-    cluster.gate.fail("create.ensure_running.after", refused)
+    action = action_of(point)
+    cluster.gate.fail(f"{last_step(action)}.after", refused)
     cluster.gate.hold(f"{point}.after")
-    operation = await begin(cluster, Action.CREATE)
+    operation = await begin(cluster, action)
     await cluster.gate.arrival(f"{point}.after")
     await cluster.crash(actor)
     cluster.gate.release(f"{point}.after")
-    assert (await cluster.ended(operation)).state is OperationState.FAILED
-    await assert_clean(cluster)
+    done = await cluster.ended(operation)
+    assert done.state is OperationState.FAILED
+    await assert_as_before(cluster, done)
 
 
 @pytest.mark.parametrize("point", [point for point in STEPS if point.startswith("create.")])

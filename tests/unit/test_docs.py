@@ -20,10 +20,10 @@ from google.longrunning import operations_pb2
 import actors.model.errors
 from actors.lifecycle import machine
 from actors.lifecycle.events import Moved, PowerObserved, Requested
-from actors.lifecycle.guards import ALLOWED
-from actors.lifecycle.status import status_of
+from actors.lifecycle.guards import ALLOWED, Guard
+from actors.lifecycle.status import status
 from actors.model.errors import ComputeError, Kind
-from actors.model.instance import PowerState, TaskState, VmState
+from actors.model.instance import PowerState, Status, TaskState, VmState
 from actors.model.operation import Action, OperationState
 from actors.ports.host import HostStep
 from actors.sagas.plans import SAGAS
@@ -87,7 +87,12 @@ def every(words: Iterator[str]) -> str:
 
 def _after(action: Action, state: VmState, end: OperationState) -> VmState:
     """What becomes of an instance in this state whose operation ends like that."""
-    power = {VmState.STOPPED: PowerState.SHUTDOWN, VmState.ACTIVE: PowerState.RUNNING}
+    power = {
+        VmState.STOPPED: PowerState.SHUTDOWN,
+        VmState.ACTIVE: PowerState.RUNNING,
+        VmState.PAUSED: PowerState.PAUSED,
+        VmState.SUSPENDED: PowerState.SUSPENDED,
+    }
     record = instance(vm_state=state, power_state=power.get(state, PowerState.NOSTATE))
     after, _ = machine.step(record, Moved(operation(record, action, state=end), NOW))
     return after.vm_state
@@ -113,7 +118,18 @@ def _observed() -> Iterator[tuple[VmState, VmState, list[PowerState]]]:
 
 
 def _status() -> str:
-    rows = [(code(state), code(status_of(instance(vm_state=state)))) for state in VmState]
+    rows = []
+    for state in VmState:
+        plain = status(state, None)
+        others: dict[Status, list[TaskState]] = {}
+        for task in TaskState:
+            if (shown := status(state, task)) is not plain:
+                others.setdefault(shown, []).append(task)
+        meanwhile = [
+            f"{code(shown)} while {every(code(task) for task in tasks)}"
+            for shown, tasks in others.items()
+        ]
+        rows.append((code(state), "; ".join([code(plain), *meanwhile])))
     return table(("vm_state", "status"), *rows)
 
 
@@ -147,6 +163,12 @@ def _task_of(action: Action) -> str:
     return code(after.task_state.value)
 
 
+def _interrupts(guard: Guard) -> str:
+    if guard.interrupts == set(TaskState):
+        return "anything"
+    return every(code(task.value) for task in TaskState if task in guard.interrupts) or "nothing"
+
+
 def _guards() -> str:
     rows = [
         (
@@ -154,13 +176,13 @@ def _guards() -> str:
             "there is none yet"
             if action is Action.CREATE
             else every(code(state.value) for state in _begins_in(action)),
-            "yes" if ALLOWED[action].while_busy else "no",
+            _interrupts(ALLOWED[action]),
             _task_of(action),
             code(_after(action, _begins_in(action)[0], OperationState.SUCCEEDED).value),
         )
         for action in Action
     ]
-    return table(("action", "vm_state", "while another runs", "task_state", "ends in"), *rows)
+    return table(("action", "vm_state", "interrupts", "task_state", "ends in"), *rows)
 
 
 def _reports() -> str:

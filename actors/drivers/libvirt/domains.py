@@ -75,9 +75,15 @@ def find(
 def power_of(domain: libvirt.virDomain) -> PowerState:
     """What virDomainGetState says; NOSTATE where the domain has gone meanwhile."""
     with Tolerate(libvirt.VIR_ERR_NO_DOMAIN):
-        state, reason = domain.state(0)
-        return fold_state(state, reason)
+        return _folded(domain, *domain.state(0))
     return PowerState.NOSTATE
+
+
+def _folded(domain: libvirt.virDomain, state: int, reason: int) -> PowerState:
+    # The reason SAVED is forgotten when libvirtd is started anew; the saved memory is not.
+    if state == libvirt.VIR_DOMAIN_SHUTOFF and domain.hasManagedSaveImage(0):
+        return PowerState.SUSPENDED
+    return fold_state(state, reason)
 
 
 def start(domain: libvirt.virDomain) -> None:
@@ -107,6 +113,33 @@ def press_power_button(domain: libvirt.virDomain) -> None:
             # QEMU's driver has a code for "does not run", the test driver only words.
             if domain.isActive():
                 raise
+
+
+def pause(domain: libvirt.virDomain) -> None:
+    """virDomainSuspend; a paused domain is no error."""
+    with Tolerate(libvirt.VIR_ERR_OPERATION_INVALID):
+        if power_of(domain) is PowerState.RUNNING:
+            domain.suspend()
+
+
+def unpause(domain: libvirt.virDomain) -> None:
+    """virDomainResume; a domain that runs is no error."""
+    if power_of(domain) is PowerState.PAUSED:
+        wake(domain, PowerState.PAUSED)
+
+
+def save(domain: libvirt.virDomain) -> None:
+    """virDomainManagedSave; a domain whose memory is saved already is no error."""
+    with Tolerate(libvirt.VIR_ERR_OPERATION_INVALID):
+        if domain.isActive():
+            domain.managedSave(0)
+
+
+def forget_saved(domain: libvirt.virDomain) -> None:
+    """virDomainManagedSaveRemove, where there is something to remove."""
+    with Tolerate(libvirt.VIR_ERR_NO_DOMAIN):
+        if domain.hasManagedSaveImage(0):
+            domain.managedSaveRemove(0)
 
 
 def destroy(domain: libvirt.virDomain) -> None:
@@ -160,5 +193,5 @@ def guests(conn: libvirt.virConnect) -> Iterator[Guest]:
                     instance=InstanceId(element.id),
                     project=element.project,
                     sequence=element.sequence,
-                    power_state=fold_state(stats["state.state"], stats["state.reason"]),
+                    power_state=_folded(domain, stats["state.state"], stats["state.reason"]),
                 )

@@ -5,7 +5,7 @@ its domain looks like is ``build``'s, what libvirt's words mean ``errors``' and 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -209,7 +209,47 @@ class LibvirtHypervisor:
             if found is None:
                 return PowerState.NOSTATE
             domains.destroy(found[0])
+            domains.forget_saved(found[0])
             return domains.power_of(found[0])
+
+    def runs_since(self, instance: InstanceId, sequence: int) -> bool:
+        """Whether it runs, and was started or confirmed by this operation."""
+        with self._use(f"look at instance {instance}") as conn:
+            found = domains.find(conn, instance)
+            return found is not None and bool(found[0].isActive()) and found[1].sequence == sequence
+
+    def pause(self, instance: InstanceId) -> PowerState:
+        """Stop the guest's clock."""
+        return self._change(instance, "pause", domains.pause, PowerState.PAUSED)
+
+    def unpause(self, instance: InstanceId) -> PowerState:
+        """Let it run on."""
+        return self._change(instance, "unpause", domains.unpause, PowerState.RUNNING)
+
+    def suspend(self, instance: InstanceId) -> PowerState:
+        """Write the guest's memory to disk and end its process."""
+        return self._change(instance, "suspend", domains.save, PowerState.SUSPENDED)
+
+    def _change(
+        self,
+        instance: InstanceId,
+        verb: str,
+        call: Callable[[libvirt.virDomain], None],
+        end: PowerState,
+    ) -> PowerState:
+        with self._use(f"{verb} instance {instance}") as conn:
+            found = domains.find(conn, instance)
+            if found is not None:
+                call(found[0])
+            state = PowerState.NOSTATE if found is None else domains.power_of(found[0])
+            if state is not end:
+                raise Conflict(
+                    f"Instance {instance} cannot {verb}: its guest is {state.value}.",
+                    "GUEST_NOT_RUNNING",
+                    "",
+                    {"instance": instance, "power_state": state.value},
+                )
+            return state
 
     def ensure_absent(self, instance: InstanceId) -> None:
         """Destroy and undefine."""

@@ -42,7 +42,8 @@ def fold_state(state: int, reason: int) -> PowerState:
     """What virDomainGetState says.
 
     A QEMU that died leaves SHUTOFF with reason CRASHED, and a domain whose start failed SHUTOFF
-    with FAILED.
+    with FAILED. Whether a domain that is off has its memory saved is another question
+    (``domains.power_of``).
     """
     if state == libvirt.VIR_DOMAIN_SHUTOFF and reason == libvirt.VIR_DOMAIN_SHUTOFF_CRASHED:
         return PowerState.CRASHED
@@ -54,6 +55,8 @@ def fold_event(event: int, detail: int) -> PowerState | None:
     if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
         if detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_MIGRATED:
             return None  # it runs on another host, which reports it
+        if detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED:
+            return PowerState.SUSPENDED
         if detail in _CRASHES:
             return PowerState.CRASHED
     return _EVENTS.get(event)

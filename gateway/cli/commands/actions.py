@@ -1,4 +1,4 @@
-"""delete, start, stop: the same of each server named."""
+"""delete, start, stop, reboot, pause, …: the same of each server named."""
 
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 app = typer.Typer()
+
+GraceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--grace",
+        metavar="SECONDS",
+        min=0,
+        max=3600,
+        help="How long a guest may take to shut down by itself; the server's choice is 60.",
+        show_default=False,
+    ),
+]
 
 
 @command(app, "delete", SERVERS, "nova delete MyFirstInstance", "nova delete --poll web1 web2 web3")
@@ -51,17 +63,7 @@ def start(
 def stop(
     ctx: typer.Context,
     servers: ServersArgument,
-    grace: Annotated[
-        float | None,
-        typer.Option(
-            "--grace",
-            metavar="SECONDS",
-            min=0,
-            max=3600,
-            help="How long a guest may take to shut down by itself; the server's choice is 60.",
-            show_default=False,
-        ),
-    ] = None,
+    grace: GraceOption = None,
     poll: PollOption = False,
     form: FormatOption = None,
 ) -> None:
@@ -75,6 +77,79 @@ def stop(
         lambda name, request_id: client.stop_instance(name, request_id, grace),
         poll=poll,
     )
+
+
+@command(app, "reboot", SERVERS, "nova reboot MyFirstInstance", "nova reboot --hard --poll web1")
+def reboot(
+    ctx: typer.Context,
+    servers: ServersArgument,
+    hard: Annotated[
+        bool, typer.Option("--hard", help="The plug, not the button: also where a guest hangs.")
+    ] = False,
+    grace: GraceOption = None,
+    poll: PollOption = False,
+    form: FormatOption = None,
+) -> None:
+    """Reboot servers."""
+    session = open_session(ctx, form)
+    client = session.client
+    _act(
+        session,
+        "reboot",
+        servers,
+        lambda name, request_id: client.reboot_instance(
+            name, request_id, hard=hard, grace_seconds=grace
+        ),
+        poll=poll,
+    )
+
+
+@command(app, "pause", SERVERS, "nova pause MyFirstInstance")
+def pause(
+    ctx: typer.Context,
+    servers: ServersArgument,
+    poll: PollOption = False,
+    form: FormatOption = None,
+) -> None:
+    """Stop the clock of servers; they stay in their hosts' memory."""
+    session = open_session(ctx, form)
+    _act(session, "pause", servers, session.client.pause_instance, poll=poll)
+
+
+@command(app, "unpause", SERVERS, "nova unpause MyFirstInstance")
+def unpause(
+    ctx: typer.Context,
+    servers: ServersArgument,
+    poll: PollOption = False,
+    form: FormatOption = None,
+) -> None:
+    """Let paused servers run on."""
+    session = open_session(ctx, form)
+    _act(session, "unpause", servers, session.client.unpause_instance, poll=poll)
+
+
+@command(app, "suspend", SERVERS, "nova suspend MyFirstInstance")
+def suspend(
+    ctx: typer.Context,
+    servers: ServersArgument,
+    poll: PollOption = False,
+    form: FormatOption = None,
+) -> None:
+    """Write the memory of servers to disk, and free it on their hosts."""
+    session = open_session(ctx, form)
+    _act(session, "suspend", servers, session.client.suspend_instance, poll=poll)
+
+
+@command(app, "resume", SERVERS, "nova resume MyFirstInstance")
+def resume(
+    ctx: typer.Context,
+    servers: ServersArgument,
+    poll: PollOption = False,
+    form: FormatOption = None,
+) -> None:
+    """Bring suspended servers back, where they were."""
+    session = open_session(ctx, form)
+    _act(session, "resume", servers, session.client.resume_instance, poll=poll)
 
 
 def _act(

@@ -26,29 +26,12 @@ from gateway.rpc.translate.instants import timestamp
 from protos.novaray.v1 import flavors_pb2
 from protos.novaray.v1 import instances_pb2 as pb
 
-_STATE: Final = {
-    Status.BUILD: pb.Instance.STATE_BUILD,
-    Status.ACTIVE: pb.Instance.STATE_ACTIVE,
-    Status.SHUTOFF: pb.Instance.STATE_SHUTOFF,
-    Status.ERROR: pb.Instance.STATE_ERROR,
-    Status.DELETED: pb.Instance.STATE_DELETED,
-}
-_VM_STATE: Final = {
-    VmState.BUILDING: pb.Instance.VM_STATE_BUILDING,
-    VmState.ACTIVE: pb.Instance.VM_STATE_ACTIVE,
-    VmState.STOPPED: pb.Instance.VM_STATE_STOPPED,
-    VmState.ERROR: pb.Instance.VM_STATE_ERROR,
-    VmState.DELETED: pb.Instance.VM_STATE_DELETED,
-}
+_STATE: Final = {status: pb.Instance.State.Value(f"STATE_{status.value}") for status in Status}
+_VM_STATE: Final = {state: pb.Instance.VmState.Value(f"VM_STATE_{state.name}") for state in VmState}
 _TASK_STATE: Final = {
-    None: pb.Instance.TASK_STATE_UNSPECIFIED,
-    TaskState.SCHEDULING: pb.Instance.TASK_STATE_SCHEDULING,
-    TaskState.NETWORKING: pb.Instance.TASK_STATE_NETWORKING,
-    TaskState.SPAWNING: pb.Instance.TASK_STATE_SPAWNING,
-    TaskState.POWERING_OFF: pb.Instance.TASK_STATE_POWERING_OFF,
-    TaskState.POWERING_ON: pb.Instance.TASK_STATE_POWERING_ON,
-    TaskState.DELETING: pb.Instance.TASK_STATE_DELETING,
+    task: pb.Instance.TaskState.Value(f"TASK_STATE_{task.name}") for task in TaskState
 }
+_NO_TASK: Final = pb.Instance.TASK_STATE_UNSPECIFIED
 _POWER_STATE: Final = {
     PowerState.NOSTATE: pb.Instance.POWER_STATE_NOSTATE,
     PowerState.RUNNING: pb.Instance.POWER_STATE_RUNNING,
@@ -83,7 +66,7 @@ def instance_message(
         display_name=record.name,
         state=_STATE[status_of(record)],
         vm_state=_VM_STATE[record.vm_state],
-        task_state=_TASK_STATE[record.task_state],
+        task_state=_TASK_STATE[record.task_state] if record.task_state else _NO_TASK,
         power_state=_POWER_STATE[record.power_state],
         flavor=_flavor(record.flavor, flavors),
         image=f"images/{record.source.image}",
@@ -102,6 +85,12 @@ def instance_message(
         launch_time=timestamp(record.launched),
         terminate_time=timestamp(record.terminated),
         etag=etag(record.generation),
+        description=record.description,
+        hostname=record.hostname,
+        config_drive=record.config_drive,
+        tags=record.tags,
+        locked=record.lock is not None,
+        locked_reason=record.lock.reason if record.lock else "",
     )
 
 

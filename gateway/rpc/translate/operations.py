@@ -24,19 +24,8 @@ from gateway.rpc.translate.instances import instance_message, instance_name
 from gateway.rpc.translate.instants import timestamp
 from protos.novaray.v1 import instances_pb2 as pb
 
-#: How many steps each action's saga has; what is a percentage of it is shown as progress.
-STEPS: Final[dict[Action, int]] = {
-    Action.CREATE: 6,
-    Action.DELETE: 5,
-    Action.STOP: 1,
-    Action.START: 3,
-}
-
 _ACTION: Final = {
-    Action.CREATE: pb.InstanceOperationMetadata.ACTION_CREATE,
-    Action.DELETE: pb.InstanceOperationMetadata.ACTION_DELETE,
-    Action.STOP: pb.InstanceOperationMetadata.ACTION_STOP,
-    Action.START: pb.InstanceOperationMetadata.ACTION_START,
+    action: pb.InstanceOperationMetadata.Action.Value(f"ACTION_{action.name}") for action in Action
 }
 _STATE: Final = {
     OperationState.RUNNING: pb.InstanceOperationMetadata.STATE_RUNNING,
@@ -86,7 +75,7 @@ def progress(record: OperationRecord) -> int:
         for entry in record.steps
         if entry.attempt == record.attempt and entry.state is StepState.SUCCEEDED
     }
-    return min(99, 100 * len(done) // STEPS[record.action])
+    return min(99, 100 * len(done) // max(1, record.step_count))
 
 
 def _metadata(record: OperationRecord, *, admin: bool) -> pb.InstanceOperationMetadata:

@@ -46,6 +46,34 @@ class Instance(_message.Message):
         """An operation failed; `fault` says why. Delete it, or try again."""
         STATE_DELETED: Instance._State.ValueType  # 5
         """Gone."""
+        STATE_PAUSED: Instance._State.ValueType  # 6
+        """Its clock stands still."""
+        STATE_SUSPENDED: Instance._State.ValueType  # 7
+        """Its memory is on disk."""
+        STATE_RESCUE: Instance._State.ValueType  # 8
+        """It runs a rescue image; its own disk is the second one."""
+        STATE_VERIFY_RESIZE: Instance._State.ValueType  # 9
+        """Resized, and to be confirmed or reverted."""
+        STATE_SOFT_DELETED: Instance._State.ValueType  # 10
+        """Deleted, and can still be restored."""
+        STATE_SHELVED: Instance._State.ValueType  # 11
+        """Shut down and kept as an image; its host still holds its room."""
+        STATE_SHELVED_OFFLOADED: Instance._State.ValueType  # 12
+        """Kept as an image only."""
+        STATE_REBOOT: Instance._State.ValueType  # 13
+        """Being rebooted softly."""
+        STATE_HARD_REBOOT: Instance._State.ValueType  # 14
+        """Being rebooted by the plug."""
+        STATE_REBUILD: Instance._State.ValueType  # 15
+        """Being made anew from an image."""
+        STATE_RESIZE: Instance._State.ValueType  # 16
+        """Being resized."""
+        STATE_REVERT_RESIZE: Instance._State.ValueType  # 17
+        """Going back to the size it had."""
+        STATE_PASSWORD: Instance._State.ValueType  # 18
+        """Its password is being set."""
+        STATE_MIGRATING: Instance._State.ValueType  # 19
+        """Moving to another host."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Nova's status, derived from the three axes below."""
@@ -62,6 +90,34 @@ class Instance(_message.Message):
     """An operation failed; `fault` says why. Delete it, or try again."""
     STATE_DELETED: Instance.State.ValueType  # 5
     """Gone."""
+    STATE_PAUSED: Instance.State.ValueType  # 6
+    """Its clock stands still."""
+    STATE_SUSPENDED: Instance.State.ValueType  # 7
+    """Its memory is on disk."""
+    STATE_RESCUE: Instance.State.ValueType  # 8
+    """It runs a rescue image; its own disk is the second one."""
+    STATE_VERIFY_RESIZE: Instance.State.ValueType  # 9
+    """Resized, and to be confirmed or reverted."""
+    STATE_SOFT_DELETED: Instance.State.ValueType  # 10
+    """Deleted, and can still be restored."""
+    STATE_SHELVED: Instance.State.ValueType  # 11
+    """Shut down and kept as an image; its host still holds its room."""
+    STATE_SHELVED_OFFLOADED: Instance.State.ValueType  # 12
+    """Kept as an image only."""
+    STATE_REBOOT: Instance.State.ValueType  # 13
+    """Being rebooted softly."""
+    STATE_HARD_REBOOT: Instance.State.ValueType  # 14
+    """Being rebooted by the plug."""
+    STATE_REBUILD: Instance.State.ValueType  # 15
+    """Being made anew from an image."""
+    STATE_RESIZE: Instance.State.ValueType  # 16
+    """Being resized."""
+    STATE_REVERT_RESIZE: Instance.State.ValueType  # 17
+    """Going back to the size it had."""
+    STATE_PASSWORD: Instance.State.ValueType  # 18
+    """Its password is being set."""
+    STATE_MIGRATING: Instance.State.ValueType  # 19
+    """Moving to another host."""
 
     class _VmState:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -81,6 +137,20 @@ class Instance(_message.Message):
         """An operation failed."""
         VM_STATE_DELETED: Instance._VmState.ValueType  # 5
         """Gone."""
+        VM_STATE_PAUSED: Instance._VmState.ValueType  # 6
+        """Its clock stands still."""
+        VM_STATE_SUSPENDED: Instance._VmState.ValueType  # 7
+        """Its memory is on disk."""
+        VM_STATE_RESCUED: Instance._VmState.ValueType  # 8
+        """It runs a rescue image."""
+        VM_STATE_RESIZED: Instance._VmState.ValueType  # 9
+        """Resized, and not yet confirmed or reverted."""
+        VM_STATE_SOFT_DELETED: Instance._VmState.ValueType  # 10
+        """Deleted, and can still be restored."""
+        VM_STATE_SHELVED: Instance._VmState.ValueType  # 11
+        """Kept as an image; its host still holds its room."""
+        VM_STATE_SHELVED_OFFLOADED: Instance._VmState.ValueType  # 12
+        """Kept as an image only."""
 
     class VmState(_VmState, metaclass=_VmStateEnumTypeWrapper):
         """What the instance is once nothing is in flight."""
@@ -97,6 +167,20 @@ class Instance(_message.Message):
     """An operation failed."""
     VM_STATE_DELETED: Instance.VmState.ValueType  # 5
     """Gone."""
+    VM_STATE_PAUSED: Instance.VmState.ValueType  # 6
+    """Its clock stands still."""
+    VM_STATE_SUSPENDED: Instance.VmState.ValueType  # 7
+    """Its memory is on disk."""
+    VM_STATE_RESCUED: Instance.VmState.ValueType  # 8
+    """It runs a rescue image."""
+    VM_STATE_RESIZED: Instance.VmState.ValueType  # 9
+    """Resized, and not yet confirmed or reverted."""
+    VM_STATE_SOFT_DELETED: Instance.VmState.ValueType  # 10
+    """Deleted, and can still be restored."""
+    VM_STATE_SHELVED: Instance.VmState.ValueType  # 11
+    """Kept as an image; its host still holds its room."""
+    VM_STATE_SHELVED_OFFLOADED: Instance.VmState.ValueType  # 12
+    """Kept as an image only."""
 
     class _TaskState:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -118,6 +202,70 @@ class Instance(_message.Message):
         """It is being started."""
         TASK_STATE_DELETING: Instance._TaskState.ValueType  # 6
         """It is being deleted."""
+        TASK_STATE_REBOOTING: Instance._TaskState.ValueType  # 7
+        """It is being rebooted softly."""
+        TASK_STATE_REBOOTING_HARD: Instance._TaskState.ValueType  # 8
+        """It is being rebooted by the plug."""
+        TASK_STATE_PAUSING: Instance._TaskState.ValueType  # 9
+        """Its clock is being stopped."""
+        TASK_STATE_UNPAUSING: Instance._TaskState.ValueType  # 10
+        """Its clock is being started again."""
+        TASK_STATE_SUSPENDING: Instance._TaskState.ValueType  # 11
+        """Its memory is being written to disk."""
+        TASK_STATE_RESUMING: Instance._TaskState.ValueType  # 12
+        """Its memory is being read from disk."""
+        TASK_STATE_REBUILDING: Instance._TaskState.ValueType  # 13
+        """It is being made anew from an image."""
+        TASK_STATE_RESIZE_PREP: Instance._TaskState.ValueType  # 14
+        """A host for its new size is being chosen."""
+        TASK_STATE_RESIZE_MIGRATING: Instance._TaskState.ValueType  # 15
+        """Its disk is being made ready for the new size."""
+        TASK_STATE_RESIZE_FINISH: Instance._TaskState.ValueType  # 16
+        """It is being started in its new size."""
+        TASK_STATE_RESIZE_CONFIRMING: Instance._TaskState.ValueType  # 17
+        """What its old size held is being given back."""
+        TASK_STATE_RESIZE_REVERTING: Instance._TaskState.ValueType  # 18
+        """It is going back to its old size."""
+        TASK_STATE_RESCUING: Instance._TaskState.ValueType  # 19
+        """Its rescue image is being booted."""
+        TASK_STATE_UNRESCUING: Instance._TaskState.ValueType  # 20
+        """Its own disk is being booted again."""
+        TASK_STATE_SOFT_DELETING: Instance._TaskState.ValueType  # 21
+        """It is being shut down, to be deleted later."""
+        TASK_STATE_RESTORING: Instance._TaskState.ValueType  # 22
+        """It is being brought back."""
+        TASK_STATE_SHELVING: Instance._TaskState.ValueType  # 23
+        """It is being shut down, to be kept as an image."""
+        TASK_STATE_SHELVING_IMAGE_UPLOADING: Instance._TaskState.ValueType  # 24
+        """Its image is being stored."""
+        TASK_STATE_SHELVING_OFFLOADING: Instance._TaskState.ValueType  # 25
+        """It is being taken from its host."""
+        TASK_STATE_UNSHELVING: Instance._TaskState.ValueType  # 26
+        """It is being brought back from its image."""
+        TASK_STATE_IMAGE_SNAPSHOT: Instance._TaskState.ValueType  # 27
+        """Its disk is being copied."""
+        TASK_STATE_IMAGE_UPLOADING: Instance._TaskState.ValueType  # 28
+        """The copy of its disk is being stored as an image."""
+        TASK_STATE_IMAGE_BACKUP: Instance._TaskState.ValueType  # 29
+        """A backup of its disk is being made."""
+        TASK_STATE_UPDATING_PASSWORD: Instance._TaskState.ValueType  # 30
+        """Its password is being set."""
+        TASK_STATE_MIGRATING: Instance._TaskState.ValueType  # 31
+        """It is moving to another host."""
+        TASK_STATE_ATTACHING_VOLUME: Instance._TaskState.ValueType  # 32
+        """A volume is being attached."""
+        TASK_STATE_DETACHING_VOLUME: Instance._TaskState.ValueType  # 33
+        """A volume is being detached."""
+        TASK_STATE_TAKING_SNAPSHOT: Instance._TaskState.ValueType  # 34
+        """A snapshot is being taken on its host."""
+        TASK_STATE_RESTORING_SNAPSHOT: Instance._TaskState.ValueType  # 35
+        """It is going back to a snapshot."""
+        TASK_STATE_DELETING_SNAPSHOT: Instance._TaskState.ValueType  # 36
+        """A snapshot is being deleted."""
+        TASK_STATE_CHANGING_SIZE: Instance._TaskState.ValueType  # 37
+        """Its memory or its processors are being changed while it runs."""
+        TASK_STATE_CLONING: Instance._TaskState.ValueType  # 38
+        """A copy of it is being made."""
 
     class TaskState(_TaskState, metaclass=_TaskStateEnumTypeWrapper):
         """What is being done right now; unspecified when nothing is."""
@@ -136,6 +284,70 @@ class Instance(_message.Message):
     """It is being started."""
     TASK_STATE_DELETING: Instance.TaskState.ValueType  # 6
     """It is being deleted."""
+    TASK_STATE_REBOOTING: Instance.TaskState.ValueType  # 7
+    """It is being rebooted softly."""
+    TASK_STATE_REBOOTING_HARD: Instance.TaskState.ValueType  # 8
+    """It is being rebooted by the plug."""
+    TASK_STATE_PAUSING: Instance.TaskState.ValueType  # 9
+    """Its clock is being stopped."""
+    TASK_STATE_UNPAUSING: Instance.TaskState.ValueType  # 10
+    """Its clock is being started again."""
+    TASK_STATE_SUSPENDING: Instance.TaskState.ValueType  # 11
+    """Its memory is being written to disk."""
+    TASK_STATE_RESUMING: Instance.TaskState.ValueType  # 12
+    """Its memory is being read from disk."""
+    TASK_STATE_REBUILDING: Instance.TaskState.ValueType  # 13
+    """It is being made anew from an image."""
+    TASK_STATE_RESIZE_PREP: Instance.TaskState.ValueType  # 14
+    """A host for its new size is being chosen."""
+    TASK_STATE_RESIZE_MIGRATING: Instance.TaskState.ValueType  # 15
+    """Its disk is being made ready for the new size."""
+    TASK_STATE_RESIZE_FINISH: Instance.TaskState.ValueType  # 16
+    """It is being started in its new size."""
+    TASK_STATE_RESIZE_CONFIRMING: Instance.TaskState.ValueType  # 17
+    """What its old size held is being given back."""
+    TASK_STATE_RESIZE_REVERTING: Instance.TaskState.ValueType  # 18
+    """It is going back to its old size."""
+    TASK_STATE_RESCUING: Instance.TaskState.ValueType  # 19
+    """Its rescue image is being booted."""
+    TASK_STATE_UNRESCUING: Instance.TaskState.ValueType  # 20
+    """Its own disk is being booted again."""
+    TASK_STATE_SOFT_DELETING: Instance.TaskState.ValueType  # 21
+    """It is being shut down, to be deleted later."""
+    TASK_STATE_RESTORING: Instance.TaskState.ValueType  # 22
+    """It is being brought back."""
+    TASK_STATE_SHELVING: Instance.TaskState.ValueType  # 23
+    """It is being shut down, to be kept as an image."""
+    TASK_STATE_SHELVING_IMAGE_UPLOADING: Instance.TaskState.ValueType  # 24
+    """Its image is being stored."""
+    TASK_STATE_SHELVING_OFFLOADING: Instance.TaskState.ValueType  # 25
+    """It is being taken from its host."""
+    TASK_STATE_UNSHELVING: Instance.TaskState.ValueType  # 26
+    """It is being brought back from its image."""
+    TASK_STATE_IMAGE_SNAPSHOT: Instance.TaskState.ValueType  # 27
+    """Its disk is being copied."""
+    TASK_STATE_IMAGE_UPLOADING: Instance.TaskState.ValueType  # 28
+    """The copy of its disk is being stored as an image."""
+    TASK_STATE_IMAGE_BACKUP: Instance.TaskState.ValueType  # 29
+    """A backup of its disk is being made."""
+    TASK_STATE_UPDATING_PASSWORD: Instance.TaskState.ValueType  # 30
+    """Its password is being set."""
+    TASK_STATE_MIGRATING: Instance.TaskState.ValueType  # 31
+    """It is moving to another host."""
+    TASK_STATE_ATTACHING_VOLUME: Instance.TaskState.ValueType  # 32
+    """A volume is being attached."""
+    TASK_STATE_DETACHING_VOLUME: Instance.TaskState.ValueType  # 33
+    """A volume is being detached."""
+    TASK_STATE_TAKING_SNAPSHOT: Instance.TaskState.ValueType  # 34
+    """A snapshot is being taken on its host."""
+    TASK_STATE_RESTORING_SNAPSHOT: Instance.TaskState.ValueType  # 35
+    """It is going back to a snapshot."""
+    TASK_STATE_DELETING_SNAPSHOT: Instance.TaskState.ValueType  # 36
+    """A snapshot is being deleted."""
+    TASK_STATE_CHANGING_SIZE: Instance.TaskState.ValueType  # 37
+    """Its memory or its processors are being changed while it runs."""
+    TASK_STATE_CLONING: Instance.TaskState.ValueType  # 38
+    """A copy of it is being made."""
 
     class _PowerState:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -220,6 +432,12 @@ class Instance(_message.Message):
     LAUNCH_TIME_FIELD_NUMBER: _builtins.int
     TERMINATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    HOSTNAME_FIELD_NUMBER: _builtins.int
+    CONFIG_DRIVE_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    LOCKED_FIELD_NUMBER: _builtins.int
+    LOCKED_REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`projects/{project}/instances/{uuid}`."""
     uid: _builtins.str
@@ -247,11 +465,21 @@ class Instance(_message.Message):
     availability_zone: _builtins.str
     """Where it was placed. Output only."""
     key_name: _builtins.str
-    """Name of a key pair: kept with the instance, not given to the guest yet."""
+    """Name of the key pair whose public key the guest is given."""
     operation: _builtins.str
     """The operation under way, or the last one: `operations/{id}`. Output only."""
     etag: _builtins.str
     """Changes whenever the instance does; send it back to act only on what you saw."""
+    description: _builtins.str
+    """The tenant's own words: at most 255 characters."""
+    hostname: _builtins.str
+    """What the guest is to call itself: one DNS label. Made of display_name where it is not given."""
+    config_drive: _builtins.bool
+    """Whether the guest gets its data on a drive, too."""
+    locked: _builtins.bool
+    """Whether only admins, and who locked it, may change it. Output only."""
+    locked_reason: _builtins.str
+    """Why it is locked. Output only."""
     @_builtins.property
     def flavor(self) -> _flavors_pb2.Flavor:
         """The size it was made with; later edits of the flavor do not reach it. Output only."""
@@ -284,6 +512,10 @@ class Instance(_message.Message):
     def terminate_time(self) -> _timestamp_pb2.Timestamp:
         """When it was deleted. Output only."""
 
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 50 tags of 60 characters, each once."""
+
     def __init__(
         self,
         *,
@@ -311,10 +543,16 @@ class Instance(_message.Message):
         launch_time: _timestamp_pb2.Timestamp | None = ...,
         terminate_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        description: _builtins.str = ...,
+        hostname: _builtins.str = ...,
+        config_drive: _builtins.bool = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        locked: _builtins.bool = ...,
+        locked_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "fault", b"fault", "flavor", b"flavor", "launch_time", b"launch_time", "terminate_time", b"terminate_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "availability_zone", b"availability_zone", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "fault", b"fault", "flavor", b"flavor", "host", b"host", "host_hash", b"host_hash", "image", b"image", "image_display_name", b"image_display_name", "key_name", b"key_name", "launch_time", b"launch_time", "metadata", b"metadata", "name", b"name", "operation", b"operation", "power_state", b"power_state", "state", b"state", "task_state", b"task_state", "terminate_time", b"terminate_time", "uid", b"uid", "update_time", b"update_time", "user", b"user", "vm_state", b"vm_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "availability_zone", b"availability_zone", "config_drive", b"config_drive", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "fault", b"fault", "flavor", b"flavor", "host", b"host", "host_hash", b"host_hash", "hostname", b"hostname", "image", b"image", "image_display_name", b"image_display_name", "key_name", b"key_name", "launch_time", b"launch_time", "locked", b"locked", "locked_reason", b"locked_reason", "metadata", b"metadata", "name", b"name", "operation", b"operation", "power_state", b"power_state", "state", b"state", "tags", b"tags", "task_state", b"task_state", "terminate_time", b"terminate_time", "uid", b"uid", "update_time", b"update_time", "user", b"user", "vm_state", b"vm_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -434,6 +672,20 @@ class InstanceOperationMetadata(_message.Message):
         """Shut down."""
         ACTION_START: InstanceOperationMetadata._Action.ValueType  # 4
         """Start."""
+        ACTION_REBOOT: InstanceOperationMetadata._Action.ValueType  # 5
+        """Reboot."""
+        ACTION_PAUSE: InstanceOperationMetadata._Action.ValueType  # 6
+        """Pause."""
+        ACTION_UNPAUSE: InstanceOperationMetadata._Action.ValueType  # 7
+        """Unpause."""
+        ACTION_SUSPEND: InstanceOperationMetadata._Action.ValueType  # 8
+        """Suspend."""
+        ACTION_RESUME: InstanceOperationMetadata._Action.ValueType  # 9
+        """Resume."""
+        ACTION_SOFT_DELETE: InstanceOperationMetadata._Action.ValueType  # 10
+        """Delete, to be reclaimed later."""
+        ACTION_RESTORE: InstanceOperationMetadata._Action.ValueType  # 11
+        """Take a delete back."""
 
     class Action(_Action, metaclass=_ActionEnumTypeWrapper):
         """What was asked."""
@@ -448,6 +700,20 @@ class InstanceOperationMetadata(_message.Message):
     """Shut down."""
     ACTION_START: InstanceOperationMetadata.Action.ValueType  # 4
     """Start."""
+    ACTION_REBOOT: InstanceOperationMetadata.Action.ValueType  # 5
+    """Reboot."""
+    ACTION_PAUSE: InstanceOperationMetadata.Action.ValueType  # 6
+    """Pause."""
+    ACTION_UNPAUSE: InstanceOperationMetadata.Action.ValueType  # 7
+    """Unpause."""
+    ACTION_SUSPEND: InstanceOperationMetadata.Action.ValueType  # 8
+    """Suspend."""
+    ACTION_RESUME: InstanceOperationMetadata.Action.ValueType  # 9
+    """Resume."""
+    ACTION_SOFT_DELETE: InstanceOperationMetadata.Action.ValueType  # 10
+    """Delete, to be reclaimed later."""
+    ACTION_RESTORE: InstanceOperationMetadata.Action.ValueType  # 11
+    """Take a delete back."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -498,6 +764,7 @@ class InstanceOperationMetadata(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     USER_FIELD_NUMBER: _builtins.int
+    ADMIN_PASSWORD_FIELD_NUMBER: _builtins.int
     instance: _builtins.str
     """`projects/{project}/instances/{uuid}`."""
     action: Global___InstanceOperationMetadata.Action.ValueType
@@ -518,6 +785,8 @@ class InstanceOperationMetadata(_message.Message):
     """The host it acts on. For admins."""
     user: _builtins.str
     """Who asked."""
+    admin_password: _builtins.str
+    """The password of the guest's administrator: only in the answer of the call that made the operation."""
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperationStep]:
         """What was done so far, in order."""
@@ -551,10 +820,11 @@ class InstanceOperationMetadata(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         user: _builtins.str = ...,
+        admin_password: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "attempt", b"attempt", "create_time", b"create_time", "end_time", b"end_time", "host", b"host", "instance", b"instance", "progress_percent", b"progress_percent", "request_id", b"request_id", "state", b"state", "step", b"step", "steps", b"steps", "update_time", b"update_time", "user", b"user", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "admin_password", b"admin_password", "attempt", b"attempt", "create_time", b"create_time", "end_time", b"end_time", "host", b"host", "instance", b"instance", "progress_percent", b"progress_percent", "request_id", b"request_id", "state", b"state", "step", b"step", "steps", b"steps", "update_time", b"update_time", "user", b"user", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -647,6 +917,26 @@ class CreateInstanceRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class FilesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.bytes
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.bytes = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PARENT_FIELD_NUMBER: _builtins.int
     INSTANCE_FIELD_NUMBER: _builtins.int
     FLAVOR_FIELD_NUMBER: _builtins.int
@@ -654,6 +944,9 @@ class CreateInstanceRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     AVAILABILITY_ZONE_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    USER_DATA_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    ADMIN_PASSWORD_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`projects/{project}`."""
     flavor: _builtins.str
@@ -666,9 +959,17 @@ class CreateInstanceRequest(_message.Message):
     """Only here; empty for the default zone."""
     host: _builtins.str
     """Only on this host. For admins."""
+    user_data: _builtins.bytes
+    """For cloud-init, or whatever reads it in the guest: at most 65,535 bytes once in base64."""
+    admin_password: _builtins.str
+    """The password of the guest's administrator; made by the server where it is not given."""
     @_builtins.property
     def instance(self) -> Global___Instance:
-        """display_name, key_name and metadata are taken; the rest is the server's."""
+        """display_name, key_name, metadata, description, hostname, config_drive and tags are taken; the rest is the server's."""
+
+    @_builtins.property
+    def files(self) -> _containers.ScalarMap[_builtins.str, _builtins.bytes]:
+        """Content by absolute path: at most 5 files of 10 KiB."""
 
     def __init__(
         self,
@@ -680,10 +981,13 @@ class CreateInstanceRequest(_message.Message):
         request_id: _builtins.str = ...,
         availability_zone: _builtins.str = ...,
         host: _builtins.str = ...,
+        user_data: _builtins.bytes = ...,
+        files: _abc.Mapping[_builtins.str, _builtins.bytes] | None = ...,
+        admin_password: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability_zone", b"availability_zone", "flavor", b"flavor", "host", b"host", "image", b"image", "instance", b"instance", "parent", b"parent", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_password", b"admin_password", "availability_zone", b"availability_zone", "files", b"files", "flavor", b"flavor", "host", b"host", "image", b"image", "instance", b"instance", "parent", b"parent", "request_id", b"request_id", "user_data", b"user_data"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -868,6 +1172,166 @@ class StopInstanceRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__grace_seconds) -> _WhichOneofReturnType__grace_seconds | None: ...
 
 Global___StopInstanceRequest: _TypeAlias = StopInstanceRequest  # noqa: Y015
+
+@_typing.final
+class RebootInstanceRequest(_message.Message):
+    """Request of RebootInstance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    HARD_FIELD_NUMBER: _builtins.int
+    GRACE_SECONDS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    hard: _builtins.bool
+    """The plug instead of the button; also out of states in which no guest would listen."""
+    grace_seconds: _builtins.float
+    """Seconds the guest is given to shut down by itself, 0 to 3600; 60 where it is not given. A hard reboot gives none."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        hard: _builtins.bool = ...,
+        grace_seconds: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds", "grace_seconds", b"grace_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds", "etag", b"etag", "grace_seconds", b"grace_seconds", "hard", b"hard", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__grace_seconds: _TypeAlias = _typing.Literal["grace_seconds"]  # noqa: Y015
+    _WhichOneofArgType__grace_seconds: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__grace_seconds) -> _WhichOneofReturnType__grace_seconds | None: ...
+
+Global___RebootInstanceRequest: _TypeAlias = RebootInstanceRequest  # noqa: Y015
+
+@_typing.final
+class PauseInstanceRequest(_message.Message):
+    """Request of PauseInstance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseInstanceRequest: _TypeAlias = PauseInstanceRequest  # noqa: Y015
+
+@_typing.final
+class UnpauseInstanceRequest(_message.Message):
+    """Request of UnpauseInstance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnpauseInstanceRequest: _TypeAlias = UnpauseInstanceRequest  # noqa: Y015
+
+@_typing.final
+class SuspendInstanceRequest(_message.Message):
+    """Request of SuspendInstance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuspendInstanceRequest: _TypeAlias = SuspendInstanceRequest  # noqa: Y015
+
+@_typing.final
+class ResumeInstanceRequest(_message.Message):
+    """Request of ResumeInstance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeInstanceRequest: _TypeAlias = ResumeInstanceRequest  # noqa: Y015
 
 @_typing.final
 class GetConsoleOutputRequest(_message.Message):

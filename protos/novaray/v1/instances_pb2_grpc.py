@@ -70,6 +70,31 @@ class InstanceServiceStub:
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.StopInstanceRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.RebootInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/RebootInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RebootInstanceRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.PauseInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/PauseInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.PauseInstanceRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.UnpauseInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/UnpauseInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.UnpauseInstanceRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.SuspendInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/SuspendInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.SuspendInstanceRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.ResumeInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/ResumeInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ResumeInstanceRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
         self.GetConsoleOutput = channel.unary_unary(
                 '/novaray.v1.InstanceService/GetConsoleOutput',
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.GetConsoleOutputRequest.SerializeToString,
@@ -132,6 +157,41 @@ class InstanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RebootInstance(self, request, context):
+        """Reboots an instance: by the ACPI button, or at once where `hard` is set.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseInstance(self, request, context):
+        """Stops the guest's clock; it stays in memory.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnpauseInstance(self, request, context):
+        """Lets a paused guest run on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuspendInstance(self, request, context):
+        """Writes the guest's memory to the host's disk and ends its process.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeInstance(self, request, context):
+        """Brings a suspended guest back where it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetConsoleOutput(self, request, context):
         """A piece of the serial console's log.
         """
@@ -177,6 +237,31 @@ def add_InstanceServiceServicer_to_server(servicer, server):
             'StopInstance': grpc.unary_unary_rpc_method_handler(
                     servicer.StopInstance,
                     request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.StopInstanceRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'RebootInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebootInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RebootInstanceRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'PauseInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.PauseInstanceRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'UnpauseInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnpauseInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.UnpauseInstanceRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'SuspendInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.SuspendInstanceRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ResumeInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ResumeInstanceRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'GetConsoleOutput': grpc.unary_unary_rpc_method_handler(
@@ -356,6 +441,141 @@ class InstanceService:
             target,
             '/novaray.v1.InstanceService/StopInstance',
             protos_dot_novaray_dot_v1_dot_instances__pb2.StopInstanceRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebootInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/RebootInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.RebootInstanceRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/PauseInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.PauseInstanceRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnpauseInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/UnpauseInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.UnpauseInstanceRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuspendInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/SuspendInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.SuspendInstanceRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/ResumeInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.ResumeInstanceRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

@@ -51,6 +51,16 @@ class InstanceServiceStub:
     """Starts an instance that is stopped."""
     StopInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.StopInstanceRequest, _operations_pb2.Operation]
     """Shuts an instance down: by the ACPI button first, by force after the grace time."""
+    RebootInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.RebootInstanceRequest, _operations_pb2.Operation]
+    """Reboots an instance: by the ACPI button, or at once where `hard` is set."""
+    PauseInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.PauseInstanceRequest, _operations_pb2.Operation]
+    """Stops the guest's clock; it stays in memory."""
+    UnpauseInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.UnpauseInstanceRequest, _operations_pb2.Operation]
+    """Lets a paused guest run on."""
+    SuspendInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.SuspendInstanceRequest, _operations_pb2.Operation]
+    """Writes the guest's memory to the host's disk and ends its process."""
+    ResumeInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.ResumeInstanceRequest, _operations_pb2.Operation]
+    """Brings a suspended guest back where it was."""
     GetConsoleOutput: _grpc.UnaryUnaryMultiCallable[_instances_pb2.GetConsoleOutputRequest, _instances_pb2.GetConsoleOutputResponse]
     """A piece of the serial console's log."""
     WatchInstances: _grpc.UnaryStreamMultiCallable[_instances_pb2.WatchInstancesRequest, _instances_pb2.WatchInstancesResponse]
@@ -78,6 +88,16 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     """Starts an instance that is stopped."""
     StopInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.StopInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Shuts an instance down: by the ACPI button first, by force after the grace time."""
+    RebootInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.RebootInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Reboots an instance: by the ACPI button, or at once where `hard` is set."""
+    PauseInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.PauseInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Stops the guest's clock; it stays in memory."""
+    UnpauseInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.UnpauseInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Lets a paused guest run on."""
+    SuspendInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.SuspendInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Writes the guest's memory to the host's disk and ends its process."""
+    ResumeInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.ResumeInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Brings a suspended guest back where it was."""
     GetConsoleOutput: _aio.UnaryUnaryMultiCallable[_instances_pb2.GetConsoleOutputRequest, _instances_pb2.GetConsoleOutputResponse]  # type: ignore[assignment]
     """A piece of the serial console's log."""
     WatchInstances: _aio.UnaryStreamMultiCallable[_instances_pb2.WatchInstancesRequest, _instances_pb2.WatchInstancesResponse]  # type: ignore[assignment]
@@ -138,6 +158,46 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Shuts an instance down: by the ACPI button first, by force after the grace time."""
+
+    @_abc_1.abstractmethod
+    def RebootInstance(
+        self,
+        request: _instances_pb2.RebootInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Reboots an instance: by the ACPI button, or at once where `hard` is set."""
+
+    @_abc_1.abstractmethod
+    def PauseInstance(
+        self,
+        request: _instances_pb2.PauseInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Stops the guest's clock; it stays in memory."""
+
+    @_abc_1.abstractmethod
+    def UnpauseInstance(
+        self,
+        request: _instances_pb2.UnpauseInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Lets a paused guest run on."""
+
+    @_abc_1.abstractmethod
+    def SuspendInstance(
+        self,
+        request: _instances_pb2.SuspendInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Writes the guest's memory to the host's disk and ends its process."""
+
+    @_abc_1.abstractmethod
+    def ResumeInstance(
+        self,
+        request: _instances_pb2.ResumeInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Brings a suspended guest back where it was."""
 
     @_abc_1.abstractmethod
     def GetConsoleOutput(

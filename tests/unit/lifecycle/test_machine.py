@@ -14,7 +14,7 @@ from actors.lifecycle.events import (
     PowerObserved,
     Requested,
 )
-from actors.lifecycle.guards import ALLOWED
+from actors.lifecycle.guards import ALLOWED, REBOOT_SOFT, guard_of
 from actors.model.commands import InstanceCommand
 from actors.model.errors import Conflict, Stale
 from actors.model.instance import InstanceRecord, PowerState, TaskState, VmState
@@ -32,13 +32,13 @@ def test_every_state_by_every_action(
     state: VmState, task: TaskState | None, action: Action
 ) -> None:
     record = instance(vm_state=state, task_state=task)
-    guard = ALLOWED[action]
-    allowed = state in guard.vm_states and (task is None or guard.while_busy)
+    guard = guard_of(command(record, action))
+    allowed = state in guard.vm_states and (task is None or task in guard.interrupts)
     if not allowed:
         with pytest.raises(Conflict) as refusal:
             machine.step(record, Requested(command(record, action), NOW))
         assert record.id in refusal.value.message
-        assert action.value in refusal.value.message
+        assert action.words in refusal.value.message
         assert refusal.value.reason in {"INVALID_STATE", "INSTANCE_BUSY"}
         return
     after, effects = machine.step(record, Requested(command(record, action), NOW))
@@ -58,7 +58,23 @@ def test_guards_are_novas() -> None:
     assert ALLOWED[Action.STOP].vm_states == {VmState.ACTIVE, VmState.ERROR}
     assert ALLOWED[Action.START].vm_states == {VmState.STOPPED}
     assert ALLOWED[Action.DELETE].vm_states == set(VmState) - {VmState.DELETED}
-    assert [a for a in Action if ALLOWED[a].while_busy] == [Action.DELETE]
+    assert [a for a in Action if ALLOWED[a].interrupts == set(TaskState)] == [
+        Action.DELETE,
+        Action.SOFT_DELETE,
+    ]
+    assert REBOOT_SOFT.vm_states == {VmState.ACTIVE}
+    assert ALLOWED[Action.REBOOT].vm_states == {
+        VmState.ACTIVE,
+        VmState.STOPPED,
+        VmState.PAUSED,
+        VmState.SUSPENDED,
+        VmState.ERROR,
+    }
+    assert ALLOWED[Action.PAUSE].vm_states == {VmState.ACTIVE}
+    assert ALLOWED[Action.UNPAUSE].vm_states == {VmState.PAUSED}
+    assert ALLOWED[Action.SUSPEND].vm_states == {VmState.ACTIVE}
+    assert ALLOWED[Action.RESUME].vm_states == {VmState.SUSPENDED}
+    assert ALLOWED[Action.RESTORE].vm_states == {VmState.SOFT_DELETED}
     assert set(ALLOWED) == set(Action)
 
 
@@ -94,6 +110,13 @@ def test_a_request_for_an_older_generation_is_refused() -> None:
         (Action.START, VmState.ACTIVE),
         (Action.STOP, VmState.STOPPED),
         (Action.DELETE, VmState.DELETED),
+        (Action.REBOOT, VmState.ACTIVE),
+        (Action.PAUSE, VmState.PAUSED),
+        (Action.UNPAUSE, VmState.ACTIVE),
+        (Action.SUSPEND, VmState.SUSPENDED),
+        (Action.RESUME, VmState.ACTIVE),
+        (Action.SOFT_DELETE, VmState.SOFT_DELETED),
+        (Action.RESTORE, VmState.ACTIVE),
     ],
 )
 def test_success(action: Action, end: VmState) -> None:

@@ -11,6 +11,7 @@ import pytest
 from actors.lifecycle import machine
 from actors.model.commands import CreateInstance
 from actors.model.errors import Cancelled, ComputeError, Exhausted, Fenced
+from actors.model.guest_data import GuestData
 from actors.model.host import Claim
 from actors.model.ids import HostId
 from actors.model.instance import InstanceRecord, PowerState, VmState
@@ -41,8 +42,10 @@ class Disk:
         instance: InstanceRecord,
         operations: Sequence[OperationRecord],
         eviction: Eviction | None,
+        guest_data: GuestData | None,
     ) -> None:
         assert eviction is None
+        assert guest_data is None
         await asyncio.sleep(0)
         self.before(operations)
         self.written.append((instance, operations))
