@@ -16,11 +16,12 @@ from typing import Final, TypeVar
 
 import ray
 
+from actors.drivers.console_log import read_console_log
 from actors.drivers.guest_work import GuestWork
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lanes
 from actors.drivers.observed import News, Observed
-from actors.model.errors import ComputeError, NotFound, Unavailable
+from actors.model.errors import ComputeError, Unavailable
 from actors.model.host import HostReport
 from actors.model.ids import HostId, InstanceId
 from actors.model.instance import InstanceRecord, PowerState
@@ -41,8 +42,6 @@ _THREADS: Final = 16
 _RETRY_SECONDS: Final = 0.5
 #: A job that takes longer tells its instance's actor of each step; a shorter one tells at its end.
 _TELL_AFTER_SECONDS: Final = 0.5
-#: At most so many bytes of a console log in one answer.
-_CONSOLE_LIMIT: Final = 1 << 20
 
 _EVICTION: Final = (HostStep.ENSURE_ABSENT, HostStep.REMOVE_DISK, HostStep.REMOVE_NETWORK)
 
@@ -163,9 +162,7 @@ class HostActor:
         """A piece of the console log (``ports.host.Host``)."""
         await asyncio.shield(self._loading)
         path = self._hypervisor.console_path(instance)
-        return await self._blocking(
-            lambda: _read_piece(path, instance, offset, min(limit, _CONSOLE_LIMIT))
-        )
+        return await self._blocking(lambda: read_console_log(path, instance, offset, limit))
 
     @ray.method
     async def guests(self) -> tuple[Guest, ...]:
@@ -359,20 +356,3 @@ async def _until(bell: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(bell.wait(), seconds)
     bell.clear()
-
-
-def _read_piece(path: Path, instance: InstanceId, offset: int, limit: int) -> ConsoleOutput:
-    try:
-        with path.open("rb") as log:
-            size = log.seek(0, 2)
-            start = max(0, size + offset) if offset < 0 else min(offset, size)
-            log.seek(start)
-            data = log.read(limit)
-    except FileNotFoundError:
-        raise NotFound(
-            f"Instance {instance} has no console log yet.",
-            "CONSOLE_NOT_FOUND",
-            str(path),
-            {"instance": instance},
-        ) from None
-    return ConsoleOutput(data=data, next_offset=start + len(data))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from actors.model.console import ConsoleKind, Screenshot
+from actors.model.diagnostics import Diagnostics
 from actors.model.guest_data import GuestData
 from actors.model.host import Inventory
 from actors.model.ids import InstanceId
@@ -151,6 +153,31 @@ class Hypervisor(Protocol):
 
     def console_path(self, instance: InstanceId) -> Path:
         """Where the console log lies."""
+        ...
+
+    def open_console(self, instance: InstanceId, kind: ConsoleKind) -> int:
+        """A descriptor that reads and writes and does not block. Whoever asked closes it.
+
+        Raises:
+            Conflict: The guest does not run, or has no such console.
+        """
+        ...
+
+    def screenshot(self, instance: InstanceId) -> Screenshot:
+        """A picture of the guest's first screen (virDomainScreenshot).
+
+        Raises:
+            Conflict: The guest does not run, or has no screen.
+            TooLarge: The picture is over 16 MiB.
+        """
+        ...
+
+    def diagnostics(self, instance: InstanceId) -> Diagnostics:
+        """What the guest has used so far (virDomainGetVcpus, BlockStats, InterfaceStats, …).
+
+        Raises:
+            Conflict: The guest does not run.
+        """
         ...
 
 

@@ -1,12 +1,15 @@
 """What every implementation of ``ports.hypervisor.Hypervisor`` keeps to."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import libvirt
 import pytest
 
 from actors.drivers.libvirt.domain_xml import Domain
 from actors.drivers.libvirt.qcow2 import Qcow2Header
+from actors.model.console import ConsoleKind
 from actors.model.errors import Conflict, HypervisorRefused, Invalid, Unavailable
 from actors.model.ids import InstanceId
 from actors.model.instance import PowerState
@@ -198,3 +201,57 @@ def test_a_closed_one_is_unavailable_at_once(host: HostUnderTest) -> None:
     host.open()
     # The test driver's domains live in its connection.
     assert len(host.hypervisor.guests()) == (0 if host.settings.is_test else 1)
+
+
+def test_a_running_guest_has_counters(host: HostUnderTest) -> None:
+    record = records.instance(size=records.flavor(vcpus=2), nics=(records.nic(),))
+    host.boot(record)
+    found = host.hypervisor.diagnostics(record.id)
+    assert found.power_state is PowerState.RUNNING
+    assert found.hypervisor == ("test" if host.settings.is_test else "qemu")
+    assert found.hypervisor_os == "linux"
+    assert [cpu.id for cpu in found.cpus] == [0, 1]
+    assert 0 < found.memory_used_mb <= found.memory_maximum_mb == record.flavor.memory_mb
+    assert [disk.device for disk in found.disks] == ["vda"]
+    assert [card.mac for card in found.nics] == [record.nics[0].mac]
+
+
+def test_the_screen_can_be_photographed(host: HostUnderTest) -> None:
+    record = records.instance()
+    host.boot(record)
+    picture = host.hypervisor.screenshot(record.id)
+    assert picture.content_type == "image/png"
+    assert picture.data.startswith(b"\x89PNG\r\n\x1a\n")
+
+
+@pytest.mark.parametrize("kind", ConsoleKind)
+def test_a_console_can_be_attached_to(host: HostUnderTest, kind: ConsoleKind) -> None:
+    record = records.instance()
+    host.boot(record)
+    if host.settings.is_test:
+        with pytest.raises(Conflict) as missing:
+            host.hypervisor.open_console(record.id, kind)
+        assert missing.value.reason == "CONSOLE_NOT_SUPPORTED"
+        return
+    fd = host.hypervisor.open_console(record.id, kind)
+    try:
+        assert not os.get_blocking(fd)
+        assert os.isatty(fd) is (kind is ConsoleKind.SERIAL)
+    finally:
+        os.close(fd)
+
+
+def test_a_guest_that_is_off_shows_nothing(host: HostUnderTest) -> None:
+    record = records.instance()
+    host.boot(record)
+    host.hypervisor.force_off(record.id)
+    for look in (
+        host.hypervisor.diagnostics,
+        host.hypervisor.screenshot,
+        lambda one: host.hypervisor.open_console(one, ConsoleKind.SERIAL),
+        lambda one: host.hypervisor.open_console(one, ConsoleKind.VNC),
+    ):
+        for one in (record.id, InstanceId(str(uuid4()))):
+            with pytest.raises(Conflict) as off:
+                look(one)
+            assert off.value.reason == "GUEST_NOT_RUNNING"

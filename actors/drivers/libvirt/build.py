@@ -13,9 +13,11 @@ from actors.drivers.libvirt.device_xml import (
     Balloon,
     Controller,
     Disk,
+    Graphics,
     Interface,
     Rng,
     Serial,
+    Video,
 )
 from actors.drivers.libvirt.domain_xml import Clock, Cpu, Domain, Features, Os, Timer
 from actors.drivers.libvirt.element import legal_text
@@ -75,6 +77,9 @@ def domain_of(record: InstanceRecord, sequence: int, place: Place) -> Domain:
         controllers=(Controller("usb", "none"),),
         interfaces=tuple(_interface(nic, place.bridges) for nic in record.nics),
         serials=(Serial(str(place.console)),),
+        # 2.5 MB of a guest's memory on the host, and no processor time (ADR 0014).
+        graphics=Graphics(),
+        video=Video(),
         balloon=Balloon(),
         rng=Rng(),
     )

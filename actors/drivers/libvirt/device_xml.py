@@ -53,14 +53,43 @@ class Interface(Element):
 
 @dataclass(frozen=True, slots=True)
 class Serial(Element):
-    """``<serial>``: a port whose output goes into a file."""
+    """``<serial>``: a port that one may attach to, and whose output goes into a file as well.
+
+    virtlogd writes the file and rotates it (``max_size`` and ``max_backups`` of its own settings);
+    where QEMU's settings have ``stdio_handler = "file"`` it is QEMU, and the file only grows.
+    """
 
     TAG: ClassVar[str] = "serial"
 
-    path: str = field(metadata=at("source/@path"))
-    kind: str = field(default="file", metadata=at("@type"))
-    append: str = field(default="on", metadata=at("source/@append"))
+    log: str = field(metadata=at("log/@file"))
+    kind: str = field(default="pty", metadata=at("@type"))
+    #: What one run of the guest wrote is still there in the next.
+    append: str = field(default="on", metadata=at("log/@append"))
     port: int = field(default=0, metadata=at("target/@port"))
+    #: The pty of a guest that runs. libvirt's to say.
+    source: str | None = field(default=None, metadata=at("source/@path"))
+
+
+@dataclass(frozen=True, slots=True)
+class Graphics(Element):
+    """``<graphics>``: a VNC server that listens nowhere.
+
+    Whoever may call virDomainOpenGraphicsFD gets a connection to it, and nobody else.
+    """
+
+    TAG: ClassVar[str] = "graphics"
+
+    kind: str = field(default="vnc", metadata=at("@type"))
+    listen: str = field(default="none", metadata=at("listen/@type"))
+
+
+@dataclass(frozen=True, slots=True)
+class Video(Element):
+    """``<video>``: what VNC and screenshots show."""
+
+    TAG: ClassVar[str] = "video"
+
+    model: str = field(default="vga", metadata=at("model/@type"))
 
 
 @dataclass(frozen=True, slots=True)

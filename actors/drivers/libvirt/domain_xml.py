@@ -3,7 +3,16 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from actors.drivers.libvirt.device_xml import Balloon, Controller, Disk, Interface, Rng, Serial
+from actors.drivers.libvirt.device_xml import (
+    Balloon,
+    Controller,
+    Disk,
+    Graphics,
+    Interface,
+    Rng,
+    Serial,
+    Video,
+)
 from actors.drivers.libvirt.element import Element, at
 from actors.drivers.libvirt.metadata_xml import InstanceElement
 
@@ -90,5 +99,7 @@ class Domain(Element):
     controllers: tuple[Controller, ...] = field(default=(), metadata=at("devices"))
     interfaces: tuple[Interface, ...] = field(default=(), metadata=at("devices"))
     serials: tuple[Serial, ...] = field(default=(), metadata=at("devices"))
+    graphics: Graphics | None = field(default=None, metadata=at("devices"))
+    video: Video | None = field(default=None, metadata=at("devices"))
     balloon: Balloon | None = field(default=None, metadata=at("devices"))
     rng: Rng | None = field(default=None, metadata=at("devices"))

@@ -13,7 +13,7 @@ from typing import Final
 
 import libvirt
 
-from actors.drivers.libvirt import accelerator, domains
+from actors.drivers.libvirt import accelerator, consoles, counters, domains
 from actors.drivers.libvirt.build import TEST, Place, domain_of
 from actors.drivers.libvirt.connection import Connection
 from actors.drivers.libvirt.direct_io import cache_mode
@@ -21,6 +21,8 @@ from actors.drivers.libvirt.disks import Disks, FileDisks, PoolDisks, folder_of,
 from actors.drivers.libvirt.errors import away
 from actors.drivers.libvirt.power import fold_event
 from actors.drivers.libvirt.settings import LibvirtSettings, VirtType
+from actors.model.console import ConsoleKind, Screenshot
+from actors.model.diagnostics import Diagnostics
 from actors.model.errors import Conflict
 from actors.model.host import Inventory
 from actors.model.ids import InstanceId
@@ -267,3 +269,30 @@ class LibvirtHypervisor:
     def console_path(self, instance: InstanceId) -> Path:
         """Where the console log lies."""
         return folder_of(self._settings.instances_dir, instance) / _CONSOLE
+
+    # --- looking into a guest -----------------------------------------------------------------
+
+    def open_console(self, instance: InstanceId, kind: ConsoleKind) -> int:
+        """A descriptor on a console."""
+        with self._running(instance, "attach to a console of") as (conn, _):
+            return consoles.open_console(conn, instance, kind)
+
+    def screenshot(self, instance: InstanceId) -> Screenshot:
+        """A picture of the screen."""
+        with self._running(instance, "photograph the screen of") as (conn, _):
+            return consoles.screenshot(conn, instance)
+
+    def diagnostics(self, instance: InstanceId) -> Diagnostics:
+        """What the guest has used so far."""
+        with self._running(instance, "read the counters of") as (_, domain):
+            return counters.diagnostics(domain)
+
+    @contextmanager
+    def _running(
+        self, instance: InstanceId, verb: str
+    ) -> Iterator[tuple[libvirt.virConnect, libvirt.virDomain]]:
+        with self._use(f"{verb} instance {instance}") as conn:
+            found = domains.find(conn, instance)
+            if found is None or not found[0].isActive():
+                raise consoles.gone(instance)
+            yield conn, found[0]

@@ -10,9 +10,11 @@ from actors.drivers.libvirt.device_xml import (
     Balloon,
     Controller,
     Disk,
+    Graphics,
     Interface,
     Rng,
     Serial,
+    Video,
 )
 from actors.drivers.libvirt.domain_xml import Clock, Cpu, Domain, Features, Os, Timer
 from actors.drivers.libvirt.element import Element
@@ -61,7 +63,9 @@ ELEMENTS: dict[str, Element] = {
         ),
         controllers=(Controller("scsi", "virtio-scsi"),),
         interfaces=(Interface("bridge", "fa:16:3e:00:00:01", "br0", "tap0", "e1000", 9000),),
-        serials=(Serial("/console", "pipe", "off", 1),),
+        serials=(Serial("/console", "pipe", "off", 1, "/dev/pts/7"),),
+        graphics=Graphics("spice", "socket"),
+        video=Video("virtio"),
         balloon=Balloon("none", 20),
         rng=Rng("virtio-transitional", "egd", "/dev/random"),
     ),
