@@ -20,6 +20,7 @@ _SERVICES: Final = (
     "novaray.v1.FlavorService",
     "novaray.v1.ImageService",
     "novaray.v1.HostService",
+    "novaray.v1.KeypairService",
     "novaray.v1.VersionService",
     "google.longrunning.Operations",
 )

@@ -37,6 +37,11 @@ def images(ctx: typer.Context, incomplete: str) -> list[str]:
     return _names(ctx, incomplete, lambda c: (i.display_name for i in c.list_images()))
 
 
+def keypairs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of the caller's key pairs."""
+    return _names(ctx, incomplete, lambda c: (k.display_name for k in c.list_keypairs("me")))
+
+
 def _names(
     ctx: typer.Context, incomplete: str, fetch: "Callable[[Client], Iterable[str]]"
 ) -> list[str]:

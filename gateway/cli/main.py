@@ -7,7 +7,16 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.cli.commands import actions, catalog, console, operations, servers, version, watch
+from gateway.cli.commands import (
+    actions,
+    catalog,
+    console,
+    keypairs,
+    operations,
+    servers,
+    version,
+    watch,
+)
 from gateway.cli.failures import Exit, Failure
 from gateway.cli.options import OTHER
 from gateway.cli.output import Format, Output, ReaderGone, flush
@@ -88,7 +97,7 @@ def root(
     options.overrides = Overrides(endpoint, token, project, ca)
 
 
-for group in (servers, actions, console, watch, catalog, version):
+for group in (servers, actions, console, watch, catalog, keypairs, version):
     app.registered_commands += group.app.registered_commands
 app.add_typer(
     operations.app,

@@ -12,6 +12,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 SERVERS: Final = "Servers"
 CATALOG: Final = "Flavors, images, hosts"
+KEYPAIRS: Final = "Key pairs"
 OTHER: Final = "Other"
 
 FormatOption = Annotated[

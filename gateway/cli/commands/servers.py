@@ -48,7 +48,13 @@ def boot(
         typer.Option("--flavor", help="Name or ID of a flavor.", autocompletion=complete.flavors),
     ],
     key_name: Annotated[
-        str | None, typer.Option("--key-name", help="Key pair to note.", show_default=False)
+        str | None,
+        typer.Option(
+            "--key-name",
+            help="Key pair that opens it.",
+            autocompletion=complete.keypairs,
+            show_default=False,
+        ),
     ] = None,
     meta: Annotated[
         list[str] | None,

@@ -38,6 +38,8 @@ from protos.novaray.v1 import (
     images_pb2_grpc,
     instances_pb2,
     instances_pb2_grpc,
+    keypairs_pb2,
+    keypairs_pb2_grpc,
     versions_pb2,
     versions_pb2_grpc,
 )
@@ -107,6 +109,7 @@ class Cloud:
     flavors: list[flavors_pb2.Flavor] = field(default_factory=list)
     images: list[images_pb2.Image] = field(default_factory=list)
     hosts: list[hosts_pb2.Host] = field(default_factory=list)
+    keypairs: list[keypairs_pb2.Keypair] = field(default_factory=list)
     console: bytes = b""
     #: What comes next for a method: a status, a bare code, or None for an answer.
     refuse: defaultdict[str, list[Status | grpc.StatusCode | None]] = field(
@@ -167,6 +170,20 @@ class Cloud:
         self.images[-1].kernel = f"images/{IMAGES[1][0]}"
         self.images[-1].ramdisk = f"images/{IMAGES[2][0]}"
         self.add_instance(FIRST_ID, "MyFirstInstance", "10.0.0.18", made=29)
+
+    def add_keypairs(self) -> None:
+        """Two of the caller's."""
+        for number, name in enumerate(("laptop", "office pc")):
+            self.keypairs.append(
+                keypairs_pb2.Keypair(
+                    name=f"users/{USER}/keypairs/{name}",
+                    display_name=name,
+                    type=keypairs_pb2.Keypair.TYPE_SSH,
+                    public_key=f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5{number} {name}",
+                    fingerprint=f"0f:a2:0a:d7:38:3e:65:45:08:6b:63:84:1c:ff:dc:b{number}",
+                    create_time=at(number),
+                )
+            )
 
     def add_hosts(self) -> None:
         """One that is up, one that is down."""
@@ -454,6 +471,31 @@ class Hosts(_Service, hosts_pb2_grpc.HostServiceServicer):
         return hosts_pb2.ListHostsResponse(hosts=items, next_page_token=token)
 
 
+class Keypairs(_Service, keypairs_pb2_grpc.KeypairServiceServicer):
+    def CreateKeypair(self, request: Any, context: Any) -> keypairs_pb2.Keypair:
+        self.enter(request, context, "CreateKeypair")
+        return keypairs_pb2.Keypair(
+            name=f"users/{USER}/keypairs/{request.keypair_id}",
+            display_name=request.keypair_id,
+            type=keypairs_pb2.Keypair.TYPE_SSH,
+            public_key=request.keypair.public_key,
+        )
+
+    def GetKeypair(self, request: Any, context: Any) -> keypairs_pb2.Keypair:
+        self.enter(request, context, "GetKeypair")
+        wanted = request.name.rpartition("/")[2]
+        return next(k for k in self.cloud.keypairs if k.display_name == wanted)
+
+    def ListKeypairs(self, request: Any, context: Any) -> Any:
+        self.enter(request, context, "ListKeypairs")
+        items, token = self.page(self.cloud.keypairs, request)
+        return keypairs_pb2.ListKeypairsResponse(keypairs=items, next_page_token=token)
+
+    def DeleteKeypair(self, request: Any, context: Any) -> Empty:
+        self.enter(request, context, "DeleteKeypair")
+        return Empty()
+
+
 class Versions(_Service, versions_pb2_grpc.VersionServiceServicer):
     def GetVersion(self, request: Any, context: Any) -> versions_pb2.Version:
         return versions_pb2.Version(release="0.1.0", api_level=1, min_api_level=1)
@@ -550,6 +592,7 @@ def serve(cloud: Cloud, certificates: Certificates, port: int = 0) -> tuple[grpc
     flavors_pb2_grpc.add_FlavorServiceServicer_to_server(Flavors(cloud), server)
     images_pb2_grpc.add_ImageServiceServicer_to_server(Images(cloud), server)
     hosts_pb2_grpc.add_HostServiceServicer_to_server(Hosts(cloud), server)
+    keypairs_pb2_grpc.add_KeypairServiceServicer_to_server(Keypairs(cloud), server)
     versions_pb2_grpc.add_VersionServiceServicer_to_server(Versions(cloud), server)
     operations_pb2_grpc.add_OperationsServicer_to_server(  # type: ignore[no-untyped-call]
         Operations(cloud), server

@@ -25,6 +25,8 @@ SCREENS = {
     "list-long": ("list", "--long", "--all-projects"),
     "show-long": ("show", "--long", FIRST_ID),
     "host-list": ("host-list",),
+    "keypair-list": ("keypair-list",),
+    "keypair-show": ("keypair-show", "laptop"),
     "operation-list": ("operation", "list"),
     "operation-show": ("operation", "show", f"{FIRST_ID}.1"),
     "operation-cancel": ("operation", "cancel", f"{FIRST_ID}.1"),
@@ -38,6 +40,7 @@ def seeded(cloud: Cloud) -> Cloud:
     cloud.add_operation(cloud.first, "CREATE")
     cloud.quick = False
     cloud.add_hosts()
+    cloud.add_keypairs()
     cloud.add_instance(TEST_IDS[0], "Test", "10.0.0.4", made=-60)
     cloud.add_instance(TEST_IDS[1], "Test", "10.0.0.6", made=-30)
     cloud.console = (
