@@ -9,8 +9,17 @@ from actors.model.commands import DEFAULT_GRACE_SECONDS, CreateInstance, Instanc
 from actors.model.details import Details
 from actors.model.errors import Invalid, NotFound
 from actors.model.flavor import Flavor
+from actors.model.guest_data import GuestData
 from actors.model.identity import Principal, Role
-from actors.model.ids import FlavorId, ImageId, InstanceId, ProjectId, RequestId, instance_id_for
+from actors.model.ids import (
+    FlavorId,
+    ImageId,
+    InstanceId,
+    ProjectId,
+    RequestId,
+    instance_id_for,
+    operation_id,
+)
 from actors.model.image import BootSource
 from actors.model.instance import InstanceRecord, Status
 from actors.model.operation import Action
@@ -75,7 +84,8 @@ class InstanceCases:
         Raises:
             NotFound: Another project.
             Forbidden: A reader, or a host named by somebody who is no admin.
-            Invalid: A field is wrong, or flavor and image do not fit together.
+            Invalid: A field is wrong, flavor and image do not fit together, or the caller has no
+                such key pair.
             pydantic.ValidationError: A field breaks a limit of ``CreateInstance``.
         """
         need_project(caller, new.project)
@@ -84,8 +94,9 @@ class InstanceCases:
             need_role(caller, Role.ADMIN)
         request = request_id_of(new.request_id)
         flavor, source = await self._resolve(caller, new)
+        instance = instance_id_for(new.project, request)
         command = CreateInstance(
-            instance=instance_id_for(new.project, request),
+            instance=instance,
             project=new.project,
             user=caller.user,
             request_id=request,
@@ -96,6 +107,7 @@ class InstanceCases:
             metadata=dict(new.metadata),
             availability_zone=new.availability_zone or DEFAULT_ZONE,
             host=new.host or None,
+            guest_data=await self._guest_data(caller, new, instance),
         )
         return await self._instances.create(command)
 
@@ -200,6 +212,15 @@ class InstanceCases:
         await self.get(caller, project, instance)
         limit = min(max_bytes, MAX_CONSOLE_BYTES) or DEFAULT_CONSOLE_BYTES
         return await self._instances.console_output(instance, offset, limit)
+
+    async def _guest_data(
+        self, caller: Principal, new: NewInstance, instance: InstanceId
+    ) -> GuestData | None:
+        """What the guest is told; None where there is nothing to tell."""
+        if not new.key_name:
+            return None
+        key = await self._keypairs.public_key(caller, new.key_name, "instance.key_name")
+        return GuestData(id=operation_id(instance, 1), instance=instance, public_key=key)
 
     async def _resolve(self, caller: Principal, new: NewInstance) -> tuple[Flavor, BootSource]:
         try:

@@ -9,8 +9,9 @@ from google.rpc.error_details_pb2 import BadRequest, QuotaFailure
 
 from actors.model.identity import Role
 from actors.model.keypair import KEYPAIR_LIMIT
+from protos.novaray.v1 import instances_pb2
 from protos.novaray.v1 import keypairs_pb2 as pb
-from tests.gateway.cloud import ADMIN, READER, STRANGER, Client, Cloud, refused
+from tests.gateway.cloud import ADMIN, READER, STRANGER, Client, Cloud, create, refused
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f ann@laptop"
 FINGERPRINT = "0f:a2:0a:d7:38:3e:65:45:08:6b:63:84:1c:ff:dc:ba"
@@ -143,3 +144,30 @@ async def test_a_reader_does_not_import_or_delete(cloud: Cloud) -> None:
         reader.keypairs.DeleteKeypair(pb.DeleteKeypairRequest(name=name)),
     ):
         await refused(call, grpc.StatusCode.PERMISSION_DENIED, "ROLE_MISSING")
+
+
+async def test_an_instance_gets_a_copy_of_its_owners_key(cloud: Cloud) -> None:
+    await cloud.member.keypairs.CreateKeypair(importing())
+    request = create(instance=instances_pb2.Instance(display_name="vm", key_name="laptop"))
+    await cloud.member.instances.CreateInstance(request)
+    (command,) = cloud.compute.instances.commands
+    assert command.guest_data is not None
+    assert command.guest_data.public_key == KEY
+
+
+async def test_a_key_that_is_not_there_makes_no_instance(cloud: Cloud) -> None:
+    await cloud.member.keypairs.CreateKeypair(importing())
+    stranger = cloud.connect(STRANGER)
+    request = create(
+        parent="projects/other",
+        instance=instances_pb2.Instance(display_name="vm", key_name="laptop"),
+    )
+    problem = await refused(
+        stranger.instances.CreateInstance(request),
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "KEYPAIR_NOT_FOUND",
+    )
+    bad = problem.details["BadRequest"]
+    assert isinstance(bad, BadRequest)
+    assert [violation.field for violation in bad.field_violations] == ["instance.key_name"]
+    assert not cloud.compute.calls["create"]
