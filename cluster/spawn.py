@@ -9,7 +9,6 @@ from typing import Any, Final
 import ray
 
 from actors.conductor import ConductorActor
-from actors.handles.conductor import ConductorHandle
 from actors.handles.hosts import HostsHandle
 from actors.handles.instances import InstancesHandle
 from actors.handles.owners import ImagesHandle, NetworkHandle, SchedulerHandle
@@ -37,6 +36,7 @@ from cluster.logs import logged
 from cluster.metrics import RayMetrics
 from cluster.names import gateway_name
 from cluster.runtime import SystemClock, gate_for
+from cluster.writer import WriterStore
 
 #: An actor serves as many calls at once as come: they wait for one another's answers.
 _CONCURRENCY: Final = 10_000
@@ -67,7 +67,7 @@ def _make(actor: type[Any], options: dict[str, Any]) -> Any:  # noqa: ANN401 - R
 def spawn_control(settings: Settings, control: str) -> None:
     """The single owners and the partitions, on the node labelled ``control``."""
     clock, gate = SystemClock(), gate_for(settings.gates)
-    store = ConductorHandle()
+    store = WriterStore()
 
     def options(name: str) -> dict[str, Any]:
         return _options(name, CONTROL_LABEL, control)
@@ -96,7 +96,7 @@ def spawn_control(settings: Settings, control: str) -> None:
 def spawn_host(settings: Settings, host_id: HostId, name: str, partitions: int) -> None:
     """This host's HostActor, wherever the node with its UUID is."""
     ports = HostPorts(
-        store=ConductorHandle(),
+        store=WriterStore(),
         scheduler=SchedulerHandle(),
         reports=InstancesHandle(partitions),
         images=ImagesHandle(),
