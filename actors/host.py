@@ -8,7 +8,7 @@ the instances' actors what the hypervisor says.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,13 @@ from typing import Final, TypeVar
 import ray
 
 from actors.drivers.console_log import read_console_log
+from actors.drivers.guest_shelf import GuestShelf
 from actors.drivers.guest_work import GuestWork
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lanes
 from actors.drivers.observed import News, Observed
 from actors.model.errors import ComputeError, Unavailable
+from actors.model.guest_data import GuestData
 from actors.model.host import HostReport
 from actors.model.ids import HostId, InstanceId
 from actors.model.instance import InstanceRecord, PowerState
@@ -91,10 +93,12 @@ class HostActor:
         self._hypervisor = hypervisor()
         self._network = network()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="libvirt")
+        self._shelf = GuestShelf(ports.store)
         self._work = GuestWork(
             self._hypervisor,
             self._network,
             ImageCache(settings.state_dir / "cache", ports.images),
+            self._shelf,
             self._threads,
             ports.clock,
             ports.gate,
@@ -107,6 +111,7 @@ class HostActor:
         self._boots = 0
         self._observed = Observed()
         self._loop = asyncio.get_running_loop()
+        self._network.open(self._guest_data)
         self._news = asyncio.Event()
         #: Rung when libvirt comes or goes: report at once, compare at once.
         self._beat = asyncio.Event()
@@ -196,6 +201,11 @@ class HostActor:
             else:
                 return
             await self._ports.clock.sleep(_RETRY_SECONDS)
+
+    # --- what guests ask (the metadata service's own thread calls this) ------------------------
+
+    def _guest_data(self, record: InstanceRecord) -> Future[GuestData | None]:
+        return asyncio.run_coroutine_threadsafe(self._shelf.of(record), self._loop)
 
     # --- what libvirt says (its own thread calls these) ---------------------------------------
 

@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     #: A network card of the host that joins the network's bridge; none where it is empty.
     network_uplink: str = ""
 
+    #: A JSON file whose object guests find as vendor data.
+    vendor_data: Path | None = None
+    #: Every instance gets a config drive, asked for or not.
+    force_config_drive: bool = True
+
     #: Failure tests hold processes at named points by files in this folder.
     gates: Path | None = None
 

@@ -4,13 +4,26 @@ Apart from ``cluster.spawn``, since a HostActor imports this in its own process,
 the whole cluster's code in its memory for it.
 """
 
+import json
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
 from actors.drivers.libvirt.hypervisor import LibvirtHypervisor
 from actors.drivers.libvirt.settings import LibvirtSettings
 from actors.drivers.libvirt.testnode import write_test_node
+from actors.guestdata.guest import HostShare, Json
 from actors.hostnet.no_network import NoNetwork
 from actors.model.host import Inventory
 from actors.ports.hypervisor import HostNetwork
 from cluster.config import Settings
+from cluster.files import read_or_make
+from cluster.trouble import Trouble
+
+if TYPE_CHECKING:
+    from actors.drivers.config_drive import ConfigDrives
+
+_SECRET_BYTES: Final = 32
 
 
 def make_hypervisor(settings: Settings) -> LibvirtHypervisor:
@@ -26,7 +39,8 @@ def make_hypervisor(settings: Settings) -> LibvirtHypervisor:
             disk_ratio=settings.disk_ratio,
             reserved_memory_mb=settings.reserved_memory_mb,
             inventory=_inventory(settings),
-        )
+        ),
+        _drives(settings),
     )
 
 
@@ -37,7 +51,52 @@ def make_network(settings: Settings) -> HostNetwork:
     # Needs netlink and what speaks it: 10 MiB that a test host can do without.
     from actors.hostnet.bridge_network import BridgeNetwork
 
-    return BridgeNetwork(settings.state_dir / "network", settings.network_uplink or None)
+    return BridgeNetwork(
+        settings.state_dir / "network", host_share(settings), settings.network_uplink or None
+    )
+
+
+def host_share(settings: Settings) -> HostShare:
+    """What this host adds to its guests' data. Its secret is made once.
+
+    Raises:
+        Trouble: The file with the vendor data is not what it should be.
+    """
+    secret = read_or_make(settings.state_dir / "guest-secret", secrets.token_hex(_SECRET_BYTES))
+    return HostShare(bytes.fromhex(secret), read_vendor_data(settings.vendor_data))
+
+
+def read_vendor_data(path: Path | None) -> dict[str, Json]:
+    """The operator's words to all guests: a JSON object.
+
+    Raises:
+        Trouble: The file is not that.
+    """
+    if path is None:
+        return {}
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise _no_vendor_data(path, str(error)) from error
+    if not isinstance(value, dict):
+        raise _no_vendor_data(path, "it is no JSON object")
+    return value
+
+
+def _no_vendor_data(path: Path, why: str) -> Trouble:
+    return Trouble(
+        f"The vendor data in {path} cannot be read: {why}.",
+        'Write a JSON object into it ({"cloud-init": "#cloud-config"}), or unset vendor_data.',
+    )
+
+
+def _drives(settings: Settings) -> "ConfigDrives | None":
+    if settings.is_test:
+        return None
+    # 6 MiB that a test host can do without.
+    from actors.drivers.config_drive import ConfigDrives
+
+    return ConfigDrives(host_share(settings))
 
 
 def _inventory(settings: Settings) -> Inventory | None:

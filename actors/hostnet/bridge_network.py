@@ -1,4 +1,6 @@
-"""The networks of a real host (``ports.hypervisor.HostNetwork``): bridges, namespaces, dnsmasq.
+"""The networks of a real host (``ports.hypervisor.HostNetwork``).
+
+Bridges, namespaces, dnsmasq, and the metadata service.
 
 Needs root, iproute2, dnsmasq and a /run of the host's own. Flat networks end at the host unless an
 uplink joins their bridge to the outside; tunnels, routers and security groups are to come on the
@@ -10,15 +12,18 @@ import threading
 from collections import defaultdict
 from pathlib import Path
 
+from actors.guestdata.guest import HostShare
 from actors.hostnet.dnsmasq import Lease
 from actors.hostnet.forward_policy import forward_drops
 from actors.hostnet.links import Links
+from actors.hostnet.metadata_server import MetadataServer
 from actors.hostnet.site import Site
 from actors.hostnet.wiring import Wiring
 from actors.model.errors import ComputeError
 from actors.model.ids import InstanceId, NetworkId
 from actors.model.instance import InstanceRecord
 from actors.model.network import Network
+from actors.ports.hypervisor import GuestDataSource
 
 _log = logging.getLogger(__name__)
 
@@ -30,8 +35,9 @@ class BridgeNetwork:
     folder for each network.
     """
 
-    def __init__(self, state_dir: Path, uplink: str | None = None) -> None:
+    def __init__(self, state_dir: Path, share: HostShare, uplink: str | None = None) -> None:
         self._state_dir = state_dir
+        self._metadata = MetadataServer(share)
         self._links = Links()
         self._wiring = Wiring(self._links, uplink)
         self._sites: dict[NetworkId, Site] = {}
@@ -40,6 +46,10 @@ class BridgeNetwork:
 
     def __repr__(self) -> str:
         return f"BridgeNetwork({list(self._sites.values())})"
+
+    def open(self, data: GuestDataSource) -> None:
+        """From now on guests get their data from the metadata service."""
+        self._metadata.open(data)
 
     def ensure(self, record: InstanceRecord) -> dict[str, str]:
         """Bridge, DHCP namespace and DHCP entry for each card; bridge names by network id.
@@ -51,6 +61,7 @@ class BridgeNetwork:
         bridges: dict[str, str] = {}
         for network, leases in _by_network(record):
             site = self._site(network)
+            site.know(record)
             site.converge(site.admit(network, record.id, leases))
             bridges[network.id] = site.bridge
         return bridges
@@ -81,7 +92,9 @@ class BridgeNetwork:
         self._load()
         for record in records:
             for network, leases in _by_network(record):
-                self._site(network).admit(network, record.id, leases)
+                site = self._site(network)
+                site.know(record)
+                site.admit(network, record.id, leases)
         failures: list[ComputeError] = []
         for site in self._all():
             site.doubt()
@@ -97,13 +110,14 @@ class BridgeNetwork:
         """Let go of sockets and processes. Networks and DHCP servers stay as they are."""
         for site in self._all():
             site.close()
+        self._metadata.close()
         self._links.close()
 
     def _site(self, network: Network) -> Site:
         with self._lock:
             site = self._sites.get(network.id)
             if site is None:
-                site = Site(self._state_dir / network.id, network, self._wiring)
+                site = Site(self._state_dir / network.id, network, self._wiring, self._metadata)
                 self._sites[network.id] = site
             return site
 
@@ -112,7 +126,9 @@ class BridgeNetwork:
         with self._lock:
             for folder in sorted(self._state_dir.glob("*/")):
                 network = NetworkId(folder.name)
-                if network not in self._sites and (site := Site.load(folder, self._wiring)):
+                if network in self._sites:
+                    continue
+                if site := Site.load(folder, self._wiring, self._metadata):
                     self._sites[network] = site
 
     def _all(self) -> tuple[Site, ...]:

@@ -15,14 +15,13 @@ from typing import Final, Self
 from actors.hostnet import state_file
 from actors.hostnet.command import refused, run
 from actors.hostnet.namespace import Namespace
-from actors.hostnet.plan import Plan
+from actors.hostnet.plan import METADATA, Plan
 from actors.hostnet.process import Process
 from actors.model.ids import InstanceId
-from actors.model.network import Network
+from actors.model.network import DOMAIN, Network
 
 #: Neutron's default. Static addresses make it of little importance: guests renew at half of it.
 LEASE_SECONDS: Final = 86_400
-DOMAIN: Final = "novalocal"
 
 _GRACE_SECONDS: Final = 2.0
 _PROGRAM: Final = "dnsmasq"
@@ -210,6 +209,9 @@ class Dnsmasq:
             # No guest takes a name by asking for it.
             "--dhcp-ignore-names",
             f"--dhcp-option=option:router,{network.gateway}",
+            # Who reads the routes looks at no router (RFC 3442), so they have it too.
+            "--dhcp-option=option:classless-static-route,"
+            f"{METADATA}/32,{network.dhcp},0.0.0.0/0,{network.gateway}",
             f"--dhcp-option=option:dns-server,{network.dhcp}",
             f"--dhcp-option=option:mtu,{network.mtu}",
         )

@@ -4,13 +4,20 @@ Made and entered by ``ip`` and ``nsenter`` and not by pyroute2, which forks this
 under Ray and gRPC it has threads, and only an exec is safe after such a fork.
 """
 
+import ctypes
 import json
+import os
+import socket
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from actors.hostnet.command import run
+from actors.hostnet.command import refused, run
+
+_CLONE_NEWNET: Final = 0x40000000
+_BACKLOG: Final = 128
 
 _NAMES: Final = Path("/run/netns")
 
@@ -69,6 +76,31 @@ class Namespace:
         """Give ``ip`` these commands inside (ip(8), ``-batch``)."""
         run(("ip", "-n", self.name, "-batch", "-"), "".join(f"{line}\n" for line in commands))
 
+    def listen(self, address: str, port: int) -> socket.socket:
+        """A socket that listens inside. It stays there, whoever takes its connections.
+
+        Raises:
+            HypervisorRefused: Somebody listens there already, or there is no such namespace.
+        """
+        # A namespace is a thread's own (setns(2)). This thread ends when it has done its work.
+        with ThreadPoolExecutor(1, "netns") as thread:
+            return thread.submit(self._listen, address, port).result()
+
+    def _listen(self, address: str, port: int) -> socket.socket:
+        listener: socket.socket | None = None
+        try:
+            with self.path.open("rb") as handle:
+                _set_namespace(handle.fileno())
+            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((address, port))
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            if listener is not None:
+                listener.close()
+            raise refused(f"cannot listen at {address}:{port} in {self.name}: {error}") from error
+        return listener
+
     def enter(self, command: Sequence[str]) -> tuple[str, ...]:
         """The command that runs ``command`` inside (nsenter(1)).
 
@@ -76,6 +108,13 @@ class Namespace:
         them busy.
         """
         return ("nsenter", f"--net={self.path}", "--", *command)
+
+
+def _set_namespace(handle: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(handle, _CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def _device(link: dict[str, object]) -> Device:

@@ -1,6 +1,7 @@
 """Networks of a host whose guests have no packets: libvirt's ``test://`` driver."""
 
 from actors.model.instance import InstanceRecord
+from actors.ports.hypervisor import GuestDataSource
 
 
 class NoNetwork:
@@ -8,6 +9,9 @@ class NoNetwork:
 
     def __repr__(self) -> str:
         return "NoNetwork()"
+
+    def open(self, data: GuestDataSource) -> None:
+        """Nobody could ask."""
 
     def ensure(self, record: InstanceRecord) -> dict[str, str]:
         """No bridges."""

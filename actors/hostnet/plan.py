@@ -5,10 +5,14 @@ id; ``ifalias`` carries all of it, and is the mark of a link that we made.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from ipaddress import IPv4Address
+from typing import Final, Self
 
 from actors.model.mac import mac_for
 from actors.model.network import Network
+
+#: Where guests of EC2 and OpenStack ask for their metadata; link-local (RFC 3927).
+METADATA: Final = IPv4Address("169.254.169.254")
 
 _SHORT = 11
 
@@ -35,6 +39,8 @@ class Plan:
     alias: str
     #: The DHCP address with its prefix length.
     address: str
+    #: The metadata service's, likewise.
+    metadata: str
     mtu: int
 
     @classmethod
@@ -51,5 +57,6 @@ class Plan:
             namespace=f"qdhcp-{network.id}",
             alias=f"novaray network {network.id}",
             address=f"{network.dhcp}/{network.cidr.prefixlen}",
+            metadata=f"{METADATA}/32",
             mtu=network.mtu,
         )

@@ -4,17 +4,24 @@ import logging
 import shutil
 import threading
 from collections.abc import Iterable
+from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from pydantic import ValidationError
 
 from actors.hostnet import state_file
 from actors.hostnet.dnsmasq import Dnsmasq, Lease
+from actors.hostnet.metadata_door import MetadataDoor
 from actors.hostnet.plan import Plan
 from actors.hostnet.wiring import Built, Wiring
 from actors.model.ids import InstanceId
+from actors.model.instance import InstanceRecord
 from actors.model.network import Network
+
+if TYPE_CHECKING:
+    # Brings an HTTP server's code into memory, which who only takes down can do without.
+    from actors.hostnet.metadata_server import MetadataServer
 
 _RECORD: Final = "network.json"
 
@@ -29,7 +36,21 @@ class Site:
     and one SIGHUP.
     """
 
-    def __init__(self, folder: Path, network: Network, wiring: Wiring) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        network: Network,
+        wiring: Wiring,
+        metadata: "MetadataServer | None" = None,
+    ) -> None:
+        """Know the network, and change nothing yet.
+
+        Args:
+            folder: What a later process must know of it.
+            network: Its record.
+            wiring: Builds and takes down its links.
+            metadata: Answers its guests. None: nobody does.
+        """
         self._folder = folder
         self._wiring = wiring
         #: Held for changes in memory only.
@@ -42,6 +63,11 @@ class Site:
         self._plan = Plan.of(network)
         self._dnsmasq = Dnsmasq(folder, network)
         self._leases = {lease.address: lease for lease in self._dnsmasq.leases()}
+        self._door = (
+            MetadataDoor(metadata, self._plan.namespace, self.guest_at) if metadata else None
+        )
+        #: As far as this process has heard of them.
+        self._records: dict[InstanceId, InstanceRecord] = {}
         #: Counts changes of what is wished, and says which of them the host has.
         self._wished = 0
         self._reached = 0
@@ -52,19 +78,37 @@ class Site:
         return f"Site({self._network.label}, {len(self._leases)} guests)"
 
     @classmethod
-    def load(cls, folder: Path, wiring: Wiring) -> Self | None:
+    def load(
+        cls, folder: Path, wiring: Wiring, metadata: "MetadataServer | None" = None
+    ) -> Self | None:
         """What an earlier process left in its folder; None when it is not to be read."""
         try:
             network = Network.model_validate_json((folder / _RECORD).read_text())
         except (OSError, ValidationError) as error:
             _log.warning("%s: no network to be read: %s", folder, error)
             return None
-        return cls(folder, network, wiring)
+        return cls(folder, network, wiring, metadata)
 
     @property
     def bridge(self) -> str:
         """The bridge's name."""
         return self._plan.bridge
+
+    def guest_at(self, address: str) -> InstanceRecord | None:
+        """The guest that has this address here; None where nobody has, or nobody we know of yet."""
+        try:
+            lease = self._leases.get(IPv4Address(address))
+        except AddressValueError:
+            return None
+        return None if lease is None else self._records.get(lease.instance)
+
+    def know(self, record: InstanceRecord) -> None:
+        """What the instance is now, for ``guest_at``."""
+        with self._wishes:
+            known = self._records.get(record.id)
+            # Copies travel with jobs and with comparisons; the newest counts.
+            if known is None or known.generation <= record.generation:
+                self._records[record.id] = record
 
     def admit(self, network: Network, instance: InstanceId, leases: Iterable[Lease]) -> int:
         """All leases of the instance. A ticket for ``converge``; 0 when nothing changes."""
@@ -79,6 +123,8 @@ class Site:
                 del self._leases[address]
             # Where an address has another holder still, we have missed its end.
             self._leases.update(wanted)
+            if not wanted:
+                self._records.pop(instance, None)
             if newer:
                 self._newer = network
             self._wished += 1
@@ -122,6 +168,7 @@ class Site:
         """Let go of processes. All stays as it is on the host."""
         with self._work:
             self._dnsmasq.close()
+            self._listen_no_more()
 
     def _serve(self, leases: tuple[Lease, ...], wished: int) -> None:
         if self._built is None or not self._wiring.intact(self._plan, self._built):
@@ -131,9 +178,16 @@ class Site:
         elif self._reached == wished and self._dnsmasq.alive:
             return
         self._dnsmasq.serve(leases, self._built.wire)
+        if self._door is not None:
+            self._door.serve()
 
     def _take_down(self) -> None:
         self._built = None
+        self._listen_no_more()
         self._dnsmasq.stop(self._wiring.own_namespace(self._plan))
         if self._wiring.take_down(self._plan):
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _listen_no_more(self) -> None:
+        if self._door is not None:
+            self._door.close()

@@ -2,7 +2,8 @@
 
     guest ── tap ──┐                         ┌─ namespace qdhcp-<id> ───────┐
     guest ── tap ──┤ bridge brq… ── dhcp… ═══╪═ ns-…  10.0.0.2/20  dnsmasq  │
-    (uplink) ──────┘                         └──────────────────────────────┘
+    (uplink) ──────┘                         │        169.254.169.254  HTTP │
+                                             └──────────────────────────────┘
 
 The bridge has no address, neither IPv4 nor IPv6: guests cannot reach the host itself over it. From
 the namespace the operator reaches every guest (``ip netns exec qdhcp-<id> ssh …``).
@@ -144,7 +145,8 @@ class Wiring:
 
     def _configure(self, plan: Plan, namespace: Namespace) -> None:
         device = namespace.devices()[plan.device]
-        if device.up and device.mtu == plan.mtu and device.addresses == (plan.address,):
+        wanted = {plan.address, plan.metadata}
+        if device.up and device.mtu == plan.mtu and set(device.addresses) == wanted:
             return
         namespace.configure(
             (
@@ -153,6 +155,7 @@ class Wiring:
                 # One by one would not do: secondary addresses go with their primary.
                 f"address flush dev {plan.device} scope global",
                 f"address add {plan.address} brd + dev {plan.device}",
+                f"address add {plan.metadata} dev {plan.device}",
             )
         )
 

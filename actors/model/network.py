@@ -1,11 +1,15 @@
 """Networks, and the ports that give an instance its addresses (Neutron's words)."""
 
 from ipaddress import IPv4Address, IPv4Network
+from typing import Final
 
 from pydantic import Field
 
 from actors.model.base import Instant, StoredRecord
 from actors.model.ids import InstanceId, NetworkId, PortId, ProjectId
+
+#: What guests' host names end in (Nova: ``dhcp_domain``).
+DOMAIN: Final = "novalocal"
 
 
 class Network(StoredRecord):

@@ -4,10 +4,9 @@ Blocking: the shell calls it in threads.
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from actors.model.console import ConsoleKind, Screenshot
 from actors.model.diagnostics import Diagnostics
@@ -15,6 +14,9 @@ from actors.model.guest_data import GuestData
 from actors.model.host import Inventory
 from actors.model.ids import InstanceId
 from actors.model.instance import InstanceRecord, PowerState
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 @dataclass(frozen=True, slots=True)

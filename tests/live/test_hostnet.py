@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import pytest
 
+from actors.guestdata.guest import HostShare
 from actors.hostnet.bridge_network import BridgeNetwork
 from actors.hostnet.plan import Plan
 from actors.model.errors import HypervisorRefused
@@ -40,6 +41,7 @@ NETWORK = default_network(
     NetworkId("7b293cb1-d958-409a-b310-78d58320ff2c"), CREATED, IPv4Network("10.0.0.0/24"), 1400
 )
 PLAN = Plan.of(NETWORK)
+SHARE = HostShare(b"secret", {})
 #: On the throw-away host's own /run, where dnsmasq can run as nobody.
 STATE = Path("/run/novaray/networks")
 #: What udhcpc calls with the lease in its environment.
@@ -51,9 +53,10 @@ env > "/run/lease-$interface"
 ACTOR = """
 import sys, time
 from pathlib import Path
+from actors.guestdata.guest import HostShare
 from actors.hostnet.bridge_network import BridgeNetwork
 from actors.model.instance import InstanceRecord
-hosts = BridgeNetwork(Path(sys.argv[1]))
+hosts = BridgeNetwork(Path(sys.argv[1]), HostShare(b"secret", {}))
 hosts.ensure(InstanceRecord.model_validate_json(sys.argv[2]))
 print("ready", flush=True)
 time.sleep(100)
@@ -172,7 +175,7 @@ class HostNetworks:
 
     def __init__(self, host: ThrowAwayHost, uplink: str | None = None) -> None:
         self.host = host
-        self.plain = host.do(lambda: BridgeNetwork(STATE, uplink))
+        self.plain = host.do(lambda: BridgeNetwork(STATE, SHARE, uplink))
 
     def ensure(self, record: InstanceRecord) -> dict[str, str]:
         return self.host.do(lambda: self.plain.ensure(record))
@@ -539,7 +542,7 @@ def test_hosts_that_share_namespace_names_are_told(
 
     def second_host() -> None:
         namespaces.unshare(namespaces.CLONE_NEWNET)
-        other = BridgeNetwork(Path("/run/other"))
+        other = BridgeNetwork(Path("/run/other"), SHARE)
         try:
             other.ensure(instance(6))
         except HypervisorRefused as error:

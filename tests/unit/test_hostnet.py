@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 import uvloop
 
+from actors.guestdata.guest import HostShare
 from actors.hostnet import forward_policy, state_file
 from actors.hostnet.bridge_network import BridgeNetwork
 from actors.hostnet.command import run
@@ -36,6 +37,7 @@ NETWORK = default_network(
     datetime(2026, 1, 5, tzinfo=UTC),
     IPv4Network("10.0.0.0/24"),
 )
+SHARE = HostShare(b"secret", {})
 LEASE = Lease(IPv4Address("10.0.0.5"), "fa:16:3e:00:00:05", InstanceId("vm"))
 
 
@@ -261,7 +263,7 @@ def test_a_folder_that_is_not_to_be_read_is_passed_over(tmp_path: Path, wiring: 
 
 
 def test_no_network_builds_nothing(tmp_path: Path) -> None:
-    nothing, _ = networks = (NoNetwork(), BridgeNetwork(tmp_path))
+    nothing, _ = networks = (NoNetwork(), BridgeNetwork(tmp_path, SHARE))
     _implement_the_port(*networks)
     record = cast("InstanceRecord", None)
     assert nothing.ensure(record) == {}

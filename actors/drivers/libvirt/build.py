@@ -19,7 +19,16 @@ from actors.drivers.libvirt.device_xml import (
     Serial,
     Video,
 )
-from actors.drivers.libvirt.domain_xml import Clock, Cpu, Domain, Features, Os, Timer
+from actors.drivers.libvirt.domain_xml import (
+    Clock,
+    Cpu,
+    Domain,
+    Entry,
+    Features,
+    Os,
+    Sysinfo,
+    Timer,
+)
 from actors.drivers.libvirt.element import legal_text
 from actors.drivers.libvirt.metadata_xml import instance_element
 from actors.model.instance import InstanceRecord
@@ -29,6 +38,9 @@ from actors.ports.hypervisor import BootFiles
 #: libvirt's domain type of its test driver.
 TEST: Final = "test"
 KVM: Final = "kvm"
+#: cloud-init asks the metadata service of a machine that calls itself so, and of no other
+#: (``DataSourceOpenStack.detect_openstack``).
+_PRODUCT: Final = "OpenStack Nova"
 #: 32 MiB of translated code hold a small guest; QEMU's own default can grow to 1 GiB a guest.
 _TCG_CACHE_KIB: Final = 32 * 1024
 #: A guest that missed ticks gets them late (pit) or at once (rtc); without HPET it idles cheaper.
@@ -53,6 +65,8 @@ class Place:
     files: BootFiles
     #: Bridges by network id.
     bridges: Mapping[str, str]
+    #: None for none.
+    config_drive: Path | None = None
 
 
 def domain_of(record: InstanceRecord, sequence: int, place: Place) -> Domain:
@@ -68,11 +82,12 @@ def domain_of(record: InstanceRecord, sequence: int, place: Place) -> Domain:
         memory_kib=flavor.memory_mb * 1024,
         vcpus=flavor.vcpus,
         os=_os(record, place),
+        sysinfo=Sysinfo((Entry("manufacturer", "novaray"), Entry("product", _PRODUCT))),
         features=Features(tcg_cache_kib=_TCG_CACHE_KIB if place.virt_type == "qemu" else None),
         # TCG has nothing to pass through: its default is as fast as any.
         cpu=Cpu("host-model") if place.virt_type == KVM else None,
         clock=Clock(timers=_TIMERS),
-        disks=(_root_disk(record, place),),
+        disks=(_root_disk(record, place), *_config_drive(place)),
         # libvirt adds a USB controller otherwise, which costs an idle guest processor time.
         controllers=(Controller("usb", "none"),),
         interfaces=tuple(_interface(nic, place.bridges) for nic in record.nics),
@@ -110,7 +125,24 @@ def _root_disk(record: InstanceRecord, place: Place) -> Disk:
         source=place.disk,
         target="vda",
         cache=place.cache,
+        discard="unmap",
         backing=BackingStore(str(place.files.disk), str(record.source.disk.disk_format)),
+    )
+
+
+def _config_drive(place: Place) -> tuple[Disk, ...]:
+    if place.config_drive is None:
+        return ()
+    # IDE: a guest kernel made for clouds has no driver for SATA.
+    return (
+        Disk(
+            source=str(place.config_drive),
+            target="hda",
+            device="cdrom",
+            format="raw",
+            bus="ide",
+            readonly=True,
+        ),
     )
 
 

@@ -32,8 +32,9 @@ class Disk(Element):
     driver: str = field(default="qemu", metadata=at("driver/@name"))
     format: str = field(default="qcow2", metadata=at("driver/@type"))
     cache: str | None = field(default=None, metadata=at("driver/@cache"))
-    discard: str | None = field(default="unmap", metadata=at("driver/@discard"))
+    discard: str | None = field(default=None, metadata=at("driver/@discard"))
     bus: str = field(default="virtio", metadata=at("target/@bus"))
+    readonly: bool = field(default=False, metadata=at("readonly"))
     backing: BackingStore | None = field(default=None, metadata=at(""))
 
 

@@ -30,6 +30,28 @@ class Os(Element):
     ramdisk: str | None = field(default=None, metadata=at("initrd"))
     command_line: str | None = field(default=None, metadata=at("cmdline"))
     boot: str | None = field(default=None, metadata=at("boot/@dev"))
+    #: What the machine says of itself is in ``Sysinfo``.
+    smbios: str = field(default="sysinfo", metadata=at("smbios/@mode"))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Element):
+    """``<entry>``: a field of an SMBIOS structure."""
+
+    TAG: ClassVar[str] = "entry"
+
+    name: str = field(metadata=at("@name"))
+    value: str = field(metadata=at(""))
+
+
+@dataclass(frozen=True, slots=True)
+class Sysinfo(Element):
+    """``<sysinfo>``: SMBIOS's system structure (type 1); its UUID is the domain's."""
+
+    TAG: ClassVar[str] = "sysinfo"
+
+    system: tuple[Entry, ...] = field(metadata=at("system"))
+    kind: str = field(default="smbios", metadata=at("@type"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +111,7 @@ class Domain(Element):
     title: str | None = field(default=None, metadata=at("title"))
     #: None: somebody else's domain.
     instance: InstanceElement | None = field(default=None, metadata=at("metadata"))
+    sysinfo: Sysinfo | None = field(default=None, metadata=at(""))
     features: Features | None = field(default=None, metadata=at(""))
     cpu: Cpu | None = field(default=None, metadata=at(""))
     clock: Clock | None = field(default=None, metadata=at(""))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import libvirt
 
@@ -24,6 +24,7 @@ from actors.drivers.libvirt.settings import LibvirtSettings, VirtType
 from actors.model.console import ConsoleKind, Screenshot
 from actors.model.diagnostics import Diagnostics
 from actors.model.errors import Conflict
+from actors.model.guest_data import GuestData
 from actors.model.host import Inventory
 from actors.model.ids import InstanceId
 from actors.model.instance import InstanceRecord, PowerState
@@ -35,7 +36,11 @@ from actors.ports.hypervisor import (
     PowerListener,
 )
 
+if TYPE_CHECKING:
+    from actors.drivers.config_drive import ConfigDrives
+
 _CONSOLE: Final = "console.log"
+_CONFIG_DRIVE: Final = "config.iso"
 _NO_CONSOLE: Final = (
     "This instance runs on libvirt's test driver: it has no console, and nothing runs in it.\n"
 )
@@ -46,8 +51,15 @@ _GIB: Final = 1024**3
 class LibvirtHypervisor:
     """One host's libvirt. Calls for different instances may run at the same time, in threads."""
 
-    def __init__(self, settings: LibvirtSettings) -> None:
+    def __init__(self, settings: LibvirtSettings, drives: "ConfigDrives | None" = None) -> None:
+        """Know how to reach it.
+
+        Args:
+            settings: Where libvirt is and what it may use.
+            drives: Writes config drives. None where nothing reads them (libvirt's test driver).
+        """
         self._settings = settings
+        self._drives = drives
         self._connection: Connection | None = None
         instances = settings.instances_dir
         self._chosen: VirtType | None = None
@@ -161,7 +173,12 @@ class LibvirtHypervisor:
     # --- power --------------------------------------------------------------------------------
 
     def ensure_running(
-        self, record: InstanceRecord, sequence: int, files: BootFiles, bridges: dict[str, str]
+        self,
+        record: InstanceRecord,
+        sequence: int,
+        files: BootFiles,
+        bridges: dict[str, str],
+        data: GuestData | None = None,
     ) -> PowerState:
         """Define the domain where it is missing and start it where it does not run.
 
@@ -172,9 +189,25 @@ class LibvirtHypervisor:
             found = domains.find(conn, record.id)
             if found is not None and found[0].isActive():
                 return domains.keep_running(*found, sequence)
+            self._write_config_drive(record, data, found[0] if found else None)
             domain = conn.defineXMLFlags(self._xml(conn, record, sequence, files, bridges), 0)
             domains.start(domain)
             return domains.power_of(domain)
+
+    def _write_config_drive(
+        self, record: InstanceRecord, data: GuestData | None, domain: libvirt.virDomain | None
+    ) -> None:
+        """Before each start anew, so that it says what the record says now."""
+        if self._drives is None or not record.config_drive:
+            return
+        path = self._config_drive(record)
+        # A suspended guest goes on with the drive that it has in its memory.
+        if domain is None or not (domain.hasManagedSaveImage(0) and path.exists()):
+            make_folder(path.parent)
+            self._drives.write(path, record, data)
+
+    def _config_drive(self, record: InstanceRecord) -> Path:
+        return folder_of(self._settings.instances_dir, record.id) / _CONFIG_DRIVE
 
     def _xml(
         self,
@@ -193,6 +226,7 @@ class LibvirtHypervisor:
             disk=self._disks.path(record.id),
             cache=self._cache_mode,
             console=console,
+            config_drive=self._config_drive(record) if record.config_drive else None,
             files=files,
             bridges=bridges,
         )

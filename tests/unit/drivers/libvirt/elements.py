@@ -16,7 +16,16 @@ from actors.drivers.libvirt.device_xml import (
     Serial,
     Video,
 )
-from actors.drivers.libvirt.domain_xml import Clock, Cpu, Domain, Features, Os, Timer
+from actors.drivers.libvirt.domain_xml import (
+    Clock,
+    Cpu,
+    Domain,
+    Entry,
+    Features,
+    Os,
+    Sysinfo,
+    Timer,
+)
 from actors.drivers.libvirt.element import Element
 from actors.drivers.libvirt.metadata_xml import FlavorElement, InstanceElement
 from actors.drivers.libvirt.storage_xml import Node, NodeCpu, Pool, Volume
@@ -30,7 +39,7 @@ ELEMENTS: dict[str, Element] = {
         uuid="uuid",
         memory_kib=1,
         vcpus=2,
-        os=Os("x86_64", "q35", "xen", "/kernel", "/ramdisk", "quiet", "network"),
+        os=Os("x86_64", "q35", "xen", "/kernel", "/ramdisk", "quiet", "network", "host"),
         title="title",
         instance=InstanceElement(
             id="id",
@@ -41,6 +50,7 @@ ELEMENTS: dict[str, Element] = {
             flavor=FlavorElement("1", "m1.tiny", 5, 6, 7),
             record="{}",
         ),
+        sysinfo=Sysinfo((Entry("product", "product"),), "hwinfo"),
         features=Features(acpi=False, apic=False, tcg_cache_kib=8),
         cpu=Cpu("host-passthrough"),
         clock=Clock("localtime", (Timer("tsc", "discard", True),)),
@@ -58,6 +68,7 @@ ELEMENTS: dict[str, Element] = {
                 cache="unsafe",
                 discard="ignore",
                 bus="ide",
+                readonly=True,
                 backing=BackingStore("/base", "raw", "block", last=False),
             ),
         ),

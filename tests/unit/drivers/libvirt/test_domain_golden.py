@@ -25,7 +25,13 @@ INSTANCES = Path("/var/lib/novaray/instances")
 HOSTILE = "</title><title>\"'&amp;]]>\x00\x1b\ufffe\r\n\u202e../../etc $(reboot) \U0001f980"
 
 
-def place(virt_type: str, files: BootFiles, cache: str = "none", bridged: bool = True) -> Place:
+def place(
+    virt_type: str,
+    files: BootFiles,
+    cache: str = "none",
+    bridged: bool = True,
+    config_drive: bool = False,
+) -> Place:
     return Place(
         virt_type=virt_type,
         disk=str(INSTANCES / ID / "disk.qcow2"),
@@ -33,6 +39,7 @@ def place(virt_type: str, files: BootFiles, cache: str = "none", bridged: bool =
         console=INSTANCES / ID / "console.log",
         files=files,
         bridges={records.NETWORK: "brq-flat"} if bridged else {},
+        config_drive=INSTANCES / ID / "config.iso" if config_drive else None,
     )
 
 
@@ -54,6 +61,7 @@ def domains() -> dict[str, Element]:
     return {
         "qemu-disk": built(two_cards, place("qemu", disk)),
         "qemu-kernel": built(direct, place("qemu", kernel)),
+        "qemu-config-drive": built(direct, place("qemu", kernel, config_drive=True)),
         "qemu-no-bridge": built(direct, place("qemu", disk, "writeback", bridged=False)),
         "kvm-kernel": built(direct, place("kvm", kernel)),
         "test-kernel": built(direct, place("test", kernel)),

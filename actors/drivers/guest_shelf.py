@@ -1,0 +1,39 @@
+"""What guests are told, at hand on their host."""
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+from actors.model.guest_data import GuestData
+from actors.model.instance import InstanceRecord
+from actors.ports.store import HostStore, Table
+
+if TYPE_CHECKING:
+    from actors.model.ids import OperationId
+
+#: Versions kept. One has up to 140 KiB; a guest reads its own within seconds of its boot.
+_KEPT: Final = 64
+
+
+class GuestShelf:
+    """Reads a guest's data from the record, once while it is in use: a version never changes."""
+
+    def __init__(self, store: HostStore) -> None:
+        self._store = store
+        self._found: OrderedDict[OperationId, GuestData | None] = OrderedDict()
+
+    async def of(self, record: InstanceRecord) -> GuestData | None:
+        """What this guest is told beside its record; None where there is nothing.
+
+        Raises:
+            Unavailable: The record cannot be read now.
+        """
+        key = record.guest_data
+        if key is None:
+            return None
+        if key not in self._found:
+            text = await self._store.find(Table.GUEST_DATA, key)
+            self._found[key] = None if text is None else GuestData.model_validate_json(text)
+        self._found.move_to_end(key)
+        while len(self._found) > _KEPT:
+            self._found.popitem(last=False)
+        return self._found[key]
