@@ -95,6 +95,31 @@ class InstanceServiceStub:
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ResumeInstanceRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.RestoreInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/RestoreInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RestoreInstanceRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.UpdateInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/UpdateInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.UpdateInstanceRequest.SerializeToString,
+                response_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.Instance.FromString,
+                _registered_method=True)
+        self.LockInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/LockInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.LockInstanceRequest.SerializeToString,
+                response_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.Instance.FromString,
+                _registered_method=True)
+        self.UnlockInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/UnlockInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.UnlockInstanceRequest.SerializeToString,
+                response_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.Instance.FromString,
+                _registered_method=True)
+        self.ResetInstanceState = channel.unary_unary(
+                '/novaray.v1.InstanceService/ResetInstanceState',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ResetInstanceStateRequest.SerializeToString,
+                response_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.Instance.FromString,
+                _registered_method=True)
         self.GetConsoleOutput = channel.unary_unary(
                 '/novaray.v1.InstanceService/GetConsoleOutput',
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.GetConsoleOutputRequest.SerializeToString,
@@ -137,7 +162,9 @@ class InstanceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteInstance(self, request, context):
-        """Deletes an instance, whatever is being done to it, also while its host is away.
+        """Deletes an instance, whatever is being done to it, also while its host is away. Where the cluster keeps deleted
+        instances for a while, it is only stopped, SOFT_DELETED, and can be restored until it is reclaimed; `force` deletes
+        it at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,6 +214,41 @@ class InstanceServiceServicer:
 
     def ResumeInstance(self, request, context):
         """Brings a suspended guest back where it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreInstance(self, request, context):
+        """Brings back an instance that is SOFT_DELETED, and starts it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateInstance(self, request, context):
+        """Changes what describes an instance; the guest runs on. Repeating it is harmless.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LockInstance(self, request, context):
+        """Keeps everybody but admins from changing an instance until it is unlocked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnlockInstance(self, request, context):
+        """Takes the lock away; one that an admin set, only admins.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetInstanceState(self, request, context):
+        """Says what an instance is, whatever it was, and ends what is being done to it. For admins.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -263,6 +325,31 @@ def add_InstanceServiceServicer_to_server(servicer, server):
                     servicer.ResumeInstance,
                     request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ResumeInstanceRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'RestoreInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RestoreInstanceRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'UpdateInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.UpdateInstanceRequest.FromString,
+                    response_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.Instance.SerializeToString,
+            ),
+            'LockInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.LockInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.LockInstanceRequest.FromString,
+                    response_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.Instance.SerializeToString,
+            ),
+            'UnlockInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnlockInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.UnlockInstanceRequest.FromString,
+                    response_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.Instance.SerializeToString,
+            ),
+            'ResetInstanceState': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetInstanceState,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ResetInstanceStateRequest.FromString,
+                    response_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.Instance.SerializeToString,
             ),
             'GetConsoleOutput': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConsoleOutput,
@@ -577,6 +664,141 @@ class InstanceService:
             '/novaray.v1.InstanceService/ResumeInstance',
             protos_dot_novaray_dot_v1_dot_instances__pb2.ResumeInstanceRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/RestoreInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.RestoreInstanceRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/UpdateInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.UpdateInstanceRequest.SerializeToString,
+            protos_dot_novaray_dot_v1_dot_instances__pb2.Instance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LockInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/LockInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.LockInstanceRequest.SerializeToString,
+            protos_dot_novaray_dot_v1_dot_instances__pb2.Instance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnlockInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/UnlockInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.UnlockInstanceRequest.SerializeToString,
+            protos_dot_novaray_dot_v1_dot_instances__pb2.Instance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetInstanceState(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/ResetInstanceState',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.ResetInstanceStateRequest.SerializeToString,
+            protos_dot_novaray_dot_v1_dot_instances__pb2.Instance.FromString,
             options,
             channel_credentials,
             insecure,

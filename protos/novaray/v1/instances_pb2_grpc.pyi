@@ -46,7 +46,10 @@ class InstanceServiceStub:
     ListInstances: _grpc.UnaryUnaryMultiCallable[_instances_pb2.ListInstancesRequest, _instances_pb2.ListInstancesResponse]
     """The instances of a project, newest first."""
     DeleteInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.DeleteInstanceRequest, _operations_pb2.Operation]
-    """Deletes an instance, whatever is being done to it, also while its host is away."""
+    """Deletes an instance, whatever is being done to it, also while its host is away. Where the cluster keeps deleted
+    instances for a while, it is only stopped, SOFT_DELETED, and can be restored until it is reclaimed; `force` deletes
+    it at once.
+    """
     StartInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.StartInstanceRequest, _operations_pb2.Operation]
     """Starts an instance that is stopped."""
     StopInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.StopInstanceRequest, _operations_pb2.Operation]
@@ -61,6 +64,16 @@ class InstanceServiceStub:
     """Writes the guest's memory to the host's disk and ends its process."""
     ResumeInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.ResumeInstanceRequest, _operations_pb2.Operation]
     """Brings a suspended guest back where it was."""
+    RestoreInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.RestoreInstanceRequest, _operations_pb2.Operation]
+    """Brings back an instance that is SOFT_DELETED, and starts it."""
+    UpdateInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.UpdateInstanceRequest, _instances_pb2.Instance]
+    """Changes what describes an instance; the guest runs on. Repeating it is harmless."""
+    LockInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.LockInstanceRequest, _instances_pb2.Instance]
+    """Keeps everybody but admins from changing an instance until it is unlocked."""
+    UnlockInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.UnlockInstanceRequest, _instances_pb2.Instance]
+    """Takes the lock away; one that an admin set, only admins."""
+    ResetInstanceState: _grpc.UnaryUnaryMultiCallable[_instances_pb2.ResetInstanceStateRequest, _instances_pb2.Instance]
+    """Says what an instance is, whatever it was, and ends what is being done to it. For admins."""
     GetConsoleOutput: _grpc.UnaryUnaryMultiCallable[_instances_pb2.GetConsoleOutputRequest, _instances_pb2.GetConsoleOutputResponse]
     """A piece of the serial console's log."""
     WatchInstances: _grpc.UnaryStreamMultiCallable[_instances_pb2.WatchInstancesRequest, _instances_pb2.WatchInstancesResponse]
@@ -83,7 +96,10 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     ListInstances: _aio.UnaryUnaryMultiCallable[_instances_pb2.ListInstancesRequest, _instances_pb2.ListInstancesResponse]  # type: ignore[assignment]
     """The instances of a project, newest first."""
     DeleteInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.DeleteInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Deletes an instance, whatever is being done to it, also while its host is away."""
+    """Deletes an instance, whatever is being done to it, also while its host is away. Where the cluster keeps deleted
+    instances for a while, it is only stopped, SOFT_DELETED, and can be restored until it is reclaimed; `force` deletes
+    it at once.
+    """
     StartInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.StartInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Starts an instance that is stopped."""
     StopInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.StopInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
@@ -98,6 +114,16 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     """Writes the guest's memory to the host's disk and ends its process."""
     ResumeInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.ResumeInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Brings a suspended guest back where it was."""
+    RestoreInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.RestoreInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Brings back an instance that is SOFT_DELETED, and starts it."""
+    UpdateInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.UpdateInstanceRequest, _instances_pb2.Instance]  # type: ignore[assignment]
+    """Changes what describes an instance; the guest runs on. Repeating it is harmless."""
+    LockInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.LockInstanceRequest, _instances_pb2.Instance]  # type: ignore[assignment]
+    """Keeps everybody but admins from changing an instance until it is unlocked."""
+    UnlockInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.UnlockInstanceRequest, _instances_pb2.Instance]  # type: ignore[assignment]
+    """Takes the lock away; one that an admin set, only admins."""
+    ResetInstanceState: _aio.UnaryUnaryMultiCallable[_instances_pb2.ResetInstanceStateRequest, _instances_pb2.Instance]  # type: ignore[assignment]
+    """Says what an instance is, whatever it was, and ends what is being done to it. For admins."""
     GetConsoleOutput: _aio.UnaryUnaryMultiCallable[_instances_pb2.GetConsoleOutputRequest, _instances_pb2.GetConsoleOutputResponse]  # type: ignore[assignment]
     """A piece of the serial console's log."""
     WatchInstances: _aio.UnaryStreamMultiCallable[_instances_pb2.WatchInstancesRequest, _instances_pb2.WatchInstancesResponse]  # type: ignore[assignment]
@@ -141,7 +167,10 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _instances_pb2.DeleteInstanceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Deletes an instance, whatever is being done to it, also while its host is away."""
+        """Deletes an instance, whatever is being done to it, also while its host is away. Where the cluster keeps deleted
+        instances for a while, it is only stopped, SOFT_DELETED, and can be restored until it is reclaimed; `force` deletes
+        it at once.
+        """
 
     @_abc_1.abstractmethod
     def StartInstance(
@@ -198,6 +227,46 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Brings a suspended guest back where it was."""
+
+    @_abc_1.abstractmethod
+    def RestoreInstance(
+        self,
+        request: _instances_pb2.RestoreInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Brings back an instance that is SOFT_DELETED, and starts it."""
+
+    @_abc_1.abstractmethod
+    def UpdateInstance(
+        self,
+        request: _instances_pb2.UpdateInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_instances_pb2.Instance, _abc.Awaitable[_instances_pb2.Instance]]:
+        """Changes what describes an instance; the guest runs on. Repeating it is harmless."""
+
+    @_abc_1.abstractmethod
+    def LockInstance(
+        self,
+        request: _instances_pb2.LockInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_instances_pb2.Instance, _abc.Awaitable[_instances_pb2.Instance]]:
+        """Keeps everybody but admins from changing an instance until it is unlocked."""
+
+    @_abc_1.abstractmethod
+    def UnlockInstance(
+        self,
+        request: _instances_pb2.UnlockInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_instances_pb2.Instance, _abc.Awaitable[_instances_pb2.Instance]]:
+        """Takes the lock away; one that an admin set, only admins."""
+
+    @_abc_1.abstractmethod
+    def ResetInstanceState(
+        self,
+        request: _instances_pb2.ResetInstanceStateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_instances_pb2.Instance, _abc.Awaitable[_instances_pb2.Instance]]:
+        """Says what an instance is, whatever it was, and ends what is being done to it. For admins."""
 
     @_abc_1.abstractmethod
     def GetConsoleOutput(
