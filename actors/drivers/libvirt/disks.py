@@ -4,7 +4,6 @@ Two ways: files that qemu-img makes, for QEMU, and volumes in a storage pool, fo
 driver, which has no files. Why not pools for both: ``docs/decisions/0011``.
 """
 
-import os
 import re
 import secrets
 import shutil
@@ -17,6 +16,7 @@ import libvirt
 
 from actors.drivers.libvirt.errors import refused
 from actors.drivers.libvirt.qcow2 import NotQcow2, Qcow2Header
+from actors.drivers.libvirt.settle import settle
 from actors.drivers.libvirt.storage_xml import Pool, Volume
 from actors.model.errors import HypervisorRefused, Invalid, NotFound
 from actors.model.ids import InstanceId
@@ -89,7 +89,7 @@ class FileDisks:
         new = folder / f"{secrets.token_hex(4)}{_TEMPORARY}"
         try:
             _create(record, base, new, size)
-            _settle(new, disk)
+            settle(new, disk)
         finally:
             new.unlink(missing_ok=True)
 
@@ -232,19 +232,3 @@ def _create(record: InstanceRecord, base: Path, new: Path, size: int) -> None:
         raise refused(action, f"qemu-img: {error}") from error
     if done.returncode != 0:
         raise refused(action, f"qemu-img: {done.stderr.strip()}")
-
-
-def _settle(new: Path, disk: Path) -> None:
-    """Give a complete file its name, so that not even a power failure shows half of it there."""
-    new.chmod(0o600)
-    _sync(new)
-    new.rename(disk)
-    _sync(disk.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
