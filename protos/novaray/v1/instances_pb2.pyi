@@ -439,6 +439,7 @@ class Instance(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     LOCKED_FIELD_NUMBER: _builtins.int
     LOCKED_REASON_FIELD_NUMBER: _builtins.int
+    RESCUE_IMAGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`projects/{project}/instances/{uuid}`."""
     uid: _builtins.str
@@ -481,6 +482,8 @@ class Instance(_message.Message):
     """Whether only admins, and who locked it, may change it. Output only."""
     locked_reason: _builtins.str
     """Why it is locked. Output only."""
+    rescue_image: _builtins.str
+    """`images/{id}` it is rescued with; empty while it is not. Output only."""
     @_builtins.property
     def flavor(self) -> _flavors_pb2.Flavor:
         """The size it was made with; later edits of the flavor do not reach it. Output only."""
@@ -550,10 +553,11 @@ class Instance(_message.Message):
         tags: _abc.Iterable[_builtins.str] | None = ...,
         locked: _builtins.bool = ...,
         locked_reason: _builtins.str = ...,
+        rescue_image: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "fault", b"fault", "flavor", b"flavor", "launch_time", b"launch_time", "terminate_time", b"terminate_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "availability_zone", b"availability_zone", "config_drive", b"config_drive", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "fault", b"fault", "flavor", b"flavor", "host", b"host", "host_hash", b"host_hash", "hostname", b"hostname", "image", b"image", "image_display_name", b"image_display_name", "key_name", b"key_name", "launch_time", b"launch_time", "locked", b"locked", "locked_reason", b"locked_reason", "metadata", b"metadata", "name", b"name", "operation", b"operation", "power_state", b"power_state", "state", b"state", "tags", b"tags", "task_state", b"task_state", "terminate_time", b"terminate_time", "uid", b"uid", "update_time", b"update_time", "user", b"user", "vm_state", b"vm_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "availability_zone", b"availability_zone", "config_drive", b"config_drive", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "fault", b"fault", "flavor", b"flavor", "host", b"host", "host_hash", b"host_hash", "hostname", b"hostname", "image", b"image", "image_display_name", b"image_display_name", "key_name", b"key_name", "launch_time", b"launch_time", "locked", b"locked", "locked_reason", b"locked_reason", "metadata", b"metadata", "name", b"name", "operation", b"operation", "power_state", b"power_state", "rescue_image", b"rescue_image", "state", b"state", "tags", b"tags", "task_state", b"task_state", "terminate_time", b"terminate_time", "uid", b"uid", "update_time", b"update_time", "user", b"user", "vm_state", b"vm_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -687,6 +691,12 @@ class InstanceOperationMetadata(_message.Message):
         """Delete, to be reclaimed later."""
         ACTION_RESTORE: InstanceOperationMetadata._Action.ValueType  # 11
         """Take a delete back."""
+        ACTION_REBUILD: InstanceOperationMetadata._Action.ValueType  # 12
+        """Make anew from an image."""
+        ACTION_RESCUE: InstanceOperationMetadata._Action.ValueType  # 13
+        """Boot a rescue image in its place."""
+        ACTION_UNRESCUE: InstanceOperationMetadata._Action.ValueType  # 14
+        """End the rescue."""
 
     class Action(_Action, metaclass=_ActionEnumTypeWrapper):
         """What was asked."""
@@ -715,6 +725,12 @@ class InstanceOperationMetadata(_message.Message):
     """Delete, to be reclaimed later."""
     ACTION_RESTORE: InstanceOperationMetadata.Action.ValueType  # 11
     """Take a delete back."""
+    ACTION_REBUILD: InstanceOperationMetadata.Action.ValueType  # 12
+    """Make anew from an image."""
+    ACTION_RESCUE: InstanceOperationMetadata.Action.ValueType  # 13
+    """Boot a rescue image in its place."""
+    ACTION_UNRESCUE: InstanceOperationMetadata.Action.ValueType  # 14
+    """End the rescue."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -1487,6 +1503,203 @@ class ResetInstanceStateRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResetInstanceStateRequest: _TypeAlias = ResetInstanceStateRequest  # noqa: Y015
+
+@_typing.final
+class RebuildInstanceRequest(_message.Message):
+    """Request of RebuildInstance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class FilesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.bytes
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.bytes = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    GRACE_SECONDS_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    KEY_NAME_FIELD_NUMBER: _builtins.int
+    USER_DATA_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    ADMIN_PASSWORD_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    image: _builtins.str
+    """`images/{id}`. The flavor must be large enough for it."""
+    grace_seconds: _builtins.float
+    """Seconds the guest is given to shut down by itself, 0 to 3600; 60 where it is not given."""
+    display_name: _builtins.str
+    """A new name; empty keeps the old one."""
+    key_name: _builtins.str
+    """Another key pair of the caller's; empty for none from now on. Where it is not given the key stays."""
+    user_data: _builtins.bytes
+    """As CreateInstanceRequest.user_data; empty for none from now on. Where they are not given they stay."""
+    admin_password: _builtins.str
+    """The new password of the guest's administrator; made by the server where it is not given."""
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Takes the place of all metadata; empty keeps them."""
+
+    @_builtins.property
+    def files(self) -> _containers.ScalarMap[_builtins.str, _builtins.bytes]:
+        """As CreateInstanceRequest.files, in place of all there were; empty keeps them."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        image: _builtins.str = ...,
+        grace_seconds: _builtins.float | None = ...,
+        display_name: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        key_name: _builtins.str | None = ...,
+        user_data: _builtins.bytes | None = ...,
+        files: _abc.Mapping[_builtins.str, _builtins.bytes] | None = ...,
+        admin_password: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds", "_key_name", b"_key_name", "_user_data", b"_user_data", "grace_seconds", b"grace_seconds", "key_name", b"key_name", "user_data", b"user_data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds", "_key_name", b"_key_name", "_user_data", b"_user_data", "admin_password", b"admin_password", "display_name", b"display_name", "etag", b"etag", "files", b"files", "grace_seconds", b"grace_seconds", "image", b"image", "key_name", b"key_name", "metadata", b"metadata", "name", b"name", "request_id", b"request_id", "user_data", b"user_data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__grace_seconds: _TypeAlias = _typing.Literal["grace_seconds"]  # noqa: Y015
+    _WhichOneofArgType__grace_seconds: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__key_name: _TypeAlias = _typing.Literal["key_name"]  # noqa: Y015
+    _WhichOneofArgType__key_name: _TypeAlias = _typing.Literal["_key_name", b"_key_name"]  # noqa: Y015
+    _WhichOneofReturnType__user_data: _TypeAlias = _typing.Literal["user_data"]  # noqa: Y015
+    _WhichOneofArgType__user_data: _TypeAlias = _typing.Literal["_user_data", b"_user_data"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__grace_seconds) -> _WhichOneofReturnType__grace_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__key_name) -> _WhichOneofReturnType__key_name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__user_data) -> _WhichOneofReturnType__user_data | None: ...
+
+Global___RebuildInstanceRequest: _TypeAlias = RebuildInstanceRequest  # noqa: Y015
+
+@_typing.final
+class RescueInstanceRequest(_message.Message):
+    """Request of RescueInstance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    GRACE_SECONDS_FIELD_NUMBER: _builtins.int
+    ADMIN_PASSWORD_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    image: _builtins.str
+    """`images/{id}` to boot; the instance's own image where it is not given."""
+    grace_seconds: _builtins.float
+    """Seconds the guest is given to shut down by itself, 0 to 3600; 60 where it is not given."""
+    admin_password: _builtins.str
+    """The password of the rescue guest's administrator; made by the server where it is not given."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        image: _builtins.str = ...,
+        grace_seconds: _builtins.float | None = ...,
+        admin_password: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds", "grace_seconds", b"grace_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds", "admin_password", b"admin_password", "etag", b"etag", "grace_seconds", b"grace_seconds", "image", b"image", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__grace_seconds: _TypeAlias = _typing.Literal["grace_seconds"]  # noqa: Y015
+    _WhichOneofArgType__grace_seconds: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__grace_seconds) -> _WhichOneofReturnType__grace_seconds | None: ...
+
+Global___RescueInstanceRequest: _TypeAlias = RescueInstanceRequest  # noqa: Y015
+
+@_typing.final
+class UnrescueInstanceRequest(_message.Message):
+    """Request of UnrescueInstance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    GRACE_SECONDS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    grace_seconds: _builtins.float
+    """Seconds the rescue guest is given to shut down by itself, 0 to 3600; 60 where it is not given."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        grace_seconds: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds", "grace_seconds", b"grace_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds", "etag", b"etag", "grace_seconds", b"grace_seconds", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__grace_seconds: _TypeAlias = _typing.Literal["grace_seconds"]  # noqa: Y015
+    _WhichOneofArgType__grace_seconds: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__grace_seconds) -> _WhichOneofReturnType__grace_seconds | None: ...
+
+Global___UnrescueInstanceRequest: _TypeAlias = UnrescueInstanceRequest  # noqa: Y015
 
 @_typing.final
 class GetConsoleOutputRequest(_message.Message):

@@ -120,6 +120,21 @@ class InstanceServiceStub:
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ResetInstanceStateRequest.SerializeToString,
                 response_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.Instance.FromString,
                 _registered_method=True)
+        self.RebuildInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/RebuildInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RebuildInstanceRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.RescueInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/RescueInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RescueInstanceRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.UnrescueInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/UnrescueInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.UnrescueInstanceRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
         self.GetConsoleOutput = channel.unary_unary(
                 '/novaray.v1.InstanceService/GetConsoleOutput',
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.GetConsoleOutputRequest.SerializeToString,
@@ -254,6 +269,28 @@ class InstanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RebuildInstance(self, request, context):
+        """Makes an instance anew from an image: it keeps id, addresses and host, and loses what is on its disks. One that
+        fails leaves the instance as it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RescueInstance(self, request, context):
+        """Boots a rescue image in the instance's place, with the instance's own disk as the second one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnrescueInstance(self, request, context):
+        """Ends a rescue: the instance boots from its own disk again, and the rescue disk is removed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetConsoleOutput(self, request, context):
         """A piece of the serial console's log.
         """
@@ -350,6 +387,21 @@ def add_InstanceServiceServicer_to_server(servicer, server):
                     servicer.ResetInstanceState,
                     request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ResetInstanceStateRequest.FromString,
                     response_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.Instance.SerializeToString,
+            ),
+            'RebuildInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebuildInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RebuildInstanceRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'RescueInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.RescueInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RescueInstanceRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'UnrescueInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnrescueInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.UnrescueInstanceRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'GetConsoleOutput': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConsoleOutput,
@@ -799,6 +851,87 @@ class InstanceService:
             '/novaray.v1.InstanceService/ResetInstanceState',
             protos_dot_novaray_dot_v1_dot_instances__pb2.ResetInstanceStateRequest.SerializeToString,
             protos_dot_novaray_dot_v1_dot_instances__pb2.Instance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebuildInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/RebuildInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.RebuildInstanceRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RescueInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/RescueInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.RescueInstanceRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnrescueInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/UnrescueInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.UnrescueInstanceRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,

@@ -74,6 +74,14 @@ class InstanceServiceStub:
     """Takes the lock away; one that an admin set, only admins."""
     ResetInstanceState: _grpc.UnaryUnaryMultiCallable[_instances_pb2.ResetInstanceStateRequest, _instances_pb2.Instance]
     """Says what an instance is, whatever it was, and ends what is being done to it. For admins."""
+    RebuildInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.RebuildInstanceRequest, _operations_pb2.Operation]
+    """Makes an instance anew from an image: it keeps id, addresses and host, and loses what is on its disks. One that
+    fails leaves the instance as it was.
+    """
+    RescueInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.RescueInstanceRequest, _operations_pb2.Operation]
+    """Boots a rescue image in the instance's place, with the instance's own disk as the second one."""
+    UnrescueInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.UnrescueInstanceRequest, _operations_pb2.Operation]
+    """Ends a rescue: the instance boots from its own disk again, and the rescue disk is removed."""
     GetConsoleOutput: _grpc.UnaryUnaryMultiCallable[_instances_pb2.GetConsoleOutputRequest, _instances_pb2.GetConsoleOutputResponse]
     """A piece of the serial console's log."""
     WatchInstances: _grpc.UnaryStreamMultiCallable[_instances_pb2.WatchInstancesRequest, _instances_pb2.WatchInstancesResponse]
@@ -124,6 +132,14 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     """Takes the lock away; one that an admin set, only admins."""
     ResetInstanceState: _aio.UnaryUnaryMultiCallable[_instances_pb2.ResetInstanceStateRequest, _instances_pb2.Instance]  # type: ignore[assignment]
     """Says what an instance is, whatever it was, and ends what is being done to it. For admins."""
+    RebuildInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.RebuildInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Makes an instance anew from an image: it keeps id, addresses and host, and loses what is on its disks. One that
+    fails leaves the instance as it was.
+    """
+    RescueInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.RescueInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Boots a rescue image in the instance's place, with the instance's own disk as the second one."""
+    UnrescueInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.UnrescueInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Ends a rescue: the instance boots from its own disk again, and the rescue disk is removed."""
     GetConsoleOutput: _aio.UnaryUnaryMultiCallable[_instances_pb2.GetConsoleOutputRequest, _instances_pb2.GetConsoleOutputResponse]  # type: ignore[assignment]
     """A piece of the serial console's log."""
     WatchInstances: _aio.UnaryStreamMultiCallable[_instances_pb2.WatchInstancesRequest, _instances_pb2.WatchInstancesResponse]  # type: ignore[assignment]
@@ -267,6 +283,32 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_instances_pb2.Instance, _abc.Awaitable[_instances_pb2.Instance]]:
         """Says what an instance is, whatever it was, and ends what is being done to it. For admins."""
+
+    @_abc_1.abstractmethod
+    def RebuildInstance(
+        self,
+        request: _instances_pb2.RebuildInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Makes an instance anew from an image: it keeps id, addresses and host, and loses what is on its disks. One that
+        fails leaves the instance as it was.
+        """
+
+    @_abc_1.abstractmethod
+    def RescueInstance(
+        self,
+        request: _instances_pb2.RescueInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Boots a rescue image in the instance's place, with the instance's own disk as the second one."""
+
+    @_abc_1.abstractmethod
+    def UnrescueInstance(
+        self,
+        request: _instances_pb2.UnrescueInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Ends a rescue: the instance boots from its own disk again, and the rescue disk is removed."""
 
     @_abc_1.abstractmethod
     def GetConsoleOutput(
