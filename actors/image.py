@@ -26,7 +26,8 @@ from actors.drivers.disk_format import virtual_size
 from actors.drivers.uploads import Uploads, wrong_offset
 from actors.model.errors import AlreadyExists, Conflict, Invalid, NotFound, Stale
 from actors.model.ids import ImageId
-from actors.model.image import Image, ImageChanges, ImageStatus
+from actors.model.image import Image, ImageStatus
+from actors.model.image_commands import ImageChanges
 from actors.ports.clock import Clock
 from actors.ports.store import Remove, Store, Table
 from actors.store.owner import Owner
@@ -200,7 +201,11 @@ class ImageActor:
             registry = await self._owner.state()
             found = registry.get(image)
             if generation not in (None, found.generation):
-                raise Stale(f"Image {image} has changed since.", "", "", {"image": image})
+                raise Stale(
+                    f"Image {image} has changed since you read it. Read it again and repeat.",
+                    "ETAG_MISMATCH",
+                    metadata={"image": image},
+                )
             changed = changes.applied(found)
             if changed == found:
                 return found

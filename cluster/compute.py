@@ -32,3 +32,4 @@ class ComputeHandle:
         self.keypairs = self.identity
         self.catalog = CatalogHandle(self.identity)
         self.fleet = SchedulerHandle()
+        self.images = ImagesHandle()

@@ -3,7 +3,8 @@
 from actors.handles.remote import IMAGES, NETWORK, SCHEDULER, Grouped, Remote
 from actors.model.host import Claim, HostReport, HostUsage
 from actors.model.ids import ImageId
-from actors.model.image import Image, ImageChanges
+from actors.model.image import Image
+from actors.model.image_commands import ImageChanges
 from actors.model.network import Network, Nic
 from actors.ports.network import PortRelease, PortRequest
 from actors.ports.scheduler import ClaimRequest, Release

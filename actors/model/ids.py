@@ -32,6 +32,11 @@ def instance_id_for(project: ProjectId, request_id: RequestId) -> InstanceId:
     return InstanceId(str(uuid.uuid5(_NAMESPACE, f"{project}/{request_id}")))
 
 
+def image_id_for(project: ProjectId, request_id: RequestId) -> ImageId:
+    """The id of the image that this request makes: a retried create finds its first try."""
+    return ImageId(str(uuid.uuid5(_NAMESPACE, f"images/{project}/{request_id}")))
+
+
 def partition_of(instance: InstanceId, partitions: int) -> int:
     """The partition (0 … partitions-1) whose InstanceActor owns this instance."""
     return zlib.crc32(instance.encode()) % partitions

@@ -4,17 +4,11 @@ What a disk starts from, and the kernel and ramdisk some boot with (Glance's rec
 """
 
 from enum import StrEnum
-from typing import Final
 
 from pydantic import Field
 
-from actors.model.base import Instant, Record, StoredRecord
+from actors.model.base import Instant, StoredRecord
 from actors.model.ids import ImageId, ProjectId
-
-#: Glance's column.
-MAX_NAME: Final = 255
-#: GiB and MiB an image can ask for: Glance's columns are 32 bits wide.
-MAX_MINIMUM: Final = 2**31 - 1
 
 
 class DiskFormat(StrEnum):
@@ -27,7 +21,7 @@ class DiskFormat(StrEnum):
 
 
 class ImageStatus(StrEnum):
-    """Glance's states, as far as we have them."""
+    """Glance's states, as far as we have them. SAVING: some of its bytes have come."""
 
     QUEUED = "queued"
     SAVING = "saving"
@@ -57,32 +51,6 @@ class Image(StoredRecord):
     properties: dict[str, str] = Field(default_factory=dict)
     created: Instant
     generation: int = 1
-
-
-class ImageChanges(Record):
-    """What can be changed of an image. None leaves a field as it is."""
-
-    name: str | None = Field(default=None, min_length=1, max_length=MAX_NAME)
-    min_disk_gb: int | None = Field(default=None, ge=0, le=MAX_MINIMUM)
-    min_memory_mb: int | None = Field(default=None, ge=0, le=MAX_MINIMUM)
-    public: bool | None = None
-    protected: bool | None = None
-    #: Empty for none.
-    kernel_id: ImageId | None = None
-    ramdisk_id: ImageId | None = None
-    properties: dict[str, str] | None = None
-
-    def applied(self, image: Image) -> Image:
-        """The image with these changes, of the same generation."""
-        changes: dict[str, object] = {
-            name: getattr(self, name)
-            for name in type(self).model_fields
-            if getattr(self, name) is not None
-        }
-        for companion in ("kernel_id", "ramdisk_id"):
-            if changes.get(companion) == "":
-                changes[companion] = None
-        return image.evolve(**changes)
 
 
 class BootFile(StoredRecord):

@@ -23,6 +23,7 @@ from actors.model.query import (
     Page,
 )
 
+from actors.ports.images import Images
 
 class Instances(Protocol):
     """Every instance of the cluster, whichever actor owns it.
@@ -169,3 +170,8 @@ class Compute(Protocol):
     def identity(self) -> Identity:
         """Tokens."""
         ...
+    @property
+    def images(self) -> Images:
+        """Images and their bytes."""
+        ...
+

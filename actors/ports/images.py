@@ -3,7 +3,8 @@
 from typing import Protocol
 
 from actors.model.ids import ImageId
-from actors.model.image import Image, ImageChanges
+from actors.model.image import Image
+from actors.model.image_commands import ImageChanges
 
 
 class Images(Protocol):

@@ -1,5 +1,6 @@
 """All use cases, put together over one ``Compute``. What every front end is given."""
 
+from datetime import UTC, datetime
 from typing import Final
 
 from actors.ports.compute import Compute
@@ -8,6 +9,7 @@ from gateway.app.catalog import CatalogCases
 from gateway.app.feed import Feed
 from gateway.app.hosts import HostCases
 from gateway.app.instances import InstanceCases
+from gateway.app.images import ImageCases
 from gateway.app.keypairs import KeypairCases
 from gateway.app.operations import OperationCases
 from gateway.app.tokens import Signer
@@ -47,6 +49,9 @@ class Application:
         self.hosts: Final = HostCases(compute.fleet, signer)
         self.watch: Final = WatchCases(self.feed, signer, heartbeat_seconds, patience_seconds)
 
+        self.images: Final = ImageCases(
+            compute.images, self.catalog, signer, lambda: datetime.now(UTC)
+        )
     async def close(self) -> None:
         """Let go of what runs in the background."""
         await self.feed.close()

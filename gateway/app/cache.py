@@ -54,6 +54,13 @@ class Fresh(Generic[Value]):
         self._now = now
         self._flight = Flight[Value]()
         self._held: tuple[float, Value] | None = None
+        self._forgotten = 0
+
+    def forget(self) -> None:
+        """The value has just been changed: what was loaded before now will not do any more."""
+        self._held = None
+        self._flight = Flight()
+        self._forgotten += 1
 
     async def get(self, max_age: float | None = None) -> Value:
         """The value, at most so old (counted from when its load began)."""
@@ -63,10 +70,11 @@ class Fresh(Generic[Value]):
         return await self._flight.run(self._loaded)
 
     async def _loaded(self) -> Value:
-        began = self._now()
+        began, forgotten = self._now(), self._forgotten
         value = await self._load()
-        # Kept before the flight ends: who comes after it finds the value.
-        self._held = (began, value)
+        if forgotten == self._forgotten:
+            # Kept before the flight ends: who comes after it finds the value.
+            self._held = (began, value)
         return value
 
 

@@ -1,6 +1,7 @@
 """Flavors and images, as callers may see them. Held here for a moment: they change seldom."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -97,19 +98,14 @@ class CatalogCases:
             request,
         )
 
-    async def images(self, caller: Principal, request: PageRequest) -> Listed[Image]:
-        """The images the caller may use, newest first.
-
-        Raises:
-            Invalid: The page request is wrong.
-        """
+    async def images(self, caller: Principal) -> Iterator[Image]:
+        """The images the caller may use, newest first."""
         held = await self._images.get()
-        return page_of(
-            (image for image in held.ordered if _may_use_image(caller, image)),
-            lambda image: (-int(image.created.timestamp() * 1_000_000), image.id),
-            Pager(self._signer, "images", caller.project),
-            request,
-        )
+        return (image for image in held.ordered if _may_use_image(caller, image))
+
+    def forget_images(self) -> None:
+        """An image was changed here: who asks next sees it."""
+        self._images.forget()
 
     async def _load_flavors(self) -> _Flavors:
         flavors = await self._catalog.flavors()

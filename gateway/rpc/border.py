@@ -13,7 +13,7 @@ call.
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, Protocol, TypeAlias, cast
 
@@ -34,6 +34,8 @@ _LOG = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 #: A unary call that names no deadline gets this one, seconds.
 DEFAULT_DEADLINE: Final = 60.0
+#: A caller that streams its request says something at least so often, seconds.
+STREAM_PATIENCE: Final = 60.0
 REQUEST_ID_HEADER: Final = "x-request-id"
 
 #: Need no token: they say nothing of anybody's.
@@ -47,6 +49,7 @@ _FOREIGN: Final = _OPEN[:2]
 _MAX_REQUEST_ID: Final = 128
 
 Behaviour = Callable[[Message, Context], Awaitable[Message | None]]
+StreamedBehaviour = Callable[[AsyncIterator[Any], Context], Awaitable[Message | None]]
 # In quotes: only its type stubs know that it is generic.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
@@ -70,6 +73,7 @@ class _Method(Protocol):
     response_serializer: Callable[[Message], bytes]
     unary_unary: Behaviour | None
     unary_stream: Behaviour | None
+    stream_unary: StreamedBehaviour | None
 
 
 class Border(grpc.aio.ServerInterceptor):
@@ -80,8 +84,10 @@ class Border(grpc.aio.ServerInterceptor):
         auth: Authenticator,
         default_deadline: float = DEFAULT_DEADLINE,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        stream_patience: float = STREAM_PATIENCE,
     ) -> None:
         self._auth = auth
+        self._stream_patience = stream_patience
         self._default_deadline = default_deadline
         self._max_message_bytes = max_message_bytes
         self._wrapped: dict[str, Handler] = {}
@@ -104,12 +110,16 @@ class Border(grpc.aio.ServerInterceptor):
         return self._wrapped[method]
 
     def _wrap(self, method: str, found: _Method) -> Handler:
-        guard = _Guard(self._auth, method, self._default_deadline)
+        guard = _Guard(self._auth, method, self._default_deadline, self._stream_patience)
         if found.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(
                 guard.unary(found.unary_unary), self._reader(found), found.response_serializer
             )
-        assert found.unary_stream is not None, f"{method}: streamed requests are not served yet"
+        if found.stream_unary is not None:
+            return grpc.stream_unary_rpc_method_handler(
+                guard.streamed(found.stream_unary), self._reader(found), found.response_serializer
+            )
+        assert found.unary_stream is not None, f"{method}: streams both ways are not served yet"
         return grpc.unary_stream_rpc_method_handler(
             guard.stream(found.unary_stream), self._reader(found), found.response_serializer
         )
@@ -131,11 +141,14 @@ class Border(grpc.aio.ServerInterceptor):
 class _Guard:
     """What stands around the behaviour of one method."""
 
-    def __init__(self, auth: Authenticator, method: str, default_deadline: float) -> None:
+    def __init__(
+        self, auth: Authenticator, method: str, default_deadline: float, stream_patience: float
+    ) -> None:
         self._auth = auth
         self._method = method
         self._open = method.startswith(_OPEN)
         self._default_deadline = default_deadline
+        self._stream_patience = stream_patience
 
     def unary(self, behaviour: Behaviour) -> Behaviour:
         """Around a method with one answer: it always has a deadline."""
@@ -170,6 +183,38 @@ class _Guard:
                 await self._refuse(error, context)
 
         return guarded
+
+    def streamed(self, behaviour: StreamedBehaviour) -> StreamedBehaviour:
+        """Around a method whose request is a stream: as long as it goes on."""
+
+        async def guarded(
+            requests: AsyncIterator[Message | _Unreadable], context: Context
+        ) -> Message | None:
+            try:
+                await self._enter(context)
+                return await behaviour(self._readable(requests), context)
+            except Exception as error:  # noqa: BLE001 - the border: nothing else may cross
+                await self._refuse(error, context)
+
+        return guarded
+
+    async def _readable(
+        self, requests: AsyncIterator[Message | _Unreadable]
+    ) -> AsyncIterator[Message]:
+        messages = aiter(requests)
+        while True:
+            try:
+                async with asyncio.timeout(self._stream_patience):
+                    request = await anext(messages)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise Expired(
+                    f"Nothing came for {self._stream_patience:g} seconds.", "STREAM_IDLE"
+                ) from None
+            if isinstance(request, _Unreadable):
+                raise request.error
+            yield request
 
     async def _enter(self, context: Context) -> None:
         authorization = given = None

@@ -39,6 +39,12 @@ _MAX_FIELDS: Final = 1024
 #: Metadata inside an answer's body, where there is room.
 BODY_METADATA: Final = 256 * 1024
 
+_IMAGE_FIELDS: Final = {
+    "name": "image.display_name",
+    "min_disk_gb": "image.min_disk_gb",
+    "min_memory_mb": "image.min_memory_mb",
+    "properties": "image.properties",
+}
 #: Records that a request becomes, and which field of the request each of their fields was.
 _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "CreateInstance": {
@@ -47,6 +53,9 @@ _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         "key_name": "instance.key_name",
         "project": "parent",
     },
+    "GuestData": {},
+    "CreateImage": _IMAGE_FIELDS,
+    "ImageChanges": _IMAGE_FIELDS,
     "ImportKeypair": {"name": "keypair_id", "public_key": "keypair.public_key", "user": "parent"},
     "InstanceCommand": {"generation": "etag", "project": "name", "instance": "name"},
 }
@@ -166,7 +175,7 @@ def _resource(metadata: Mapping[str, str], message: str) -> list[Message]:
 
 
 def _subject(metadata: Mapping[str, str]) -> str:
-    for key in ("instance", "project", "user"):
+    for key in ("instance", "image", "project", "user"):
         if key in metadata:
             return f"{_RESOURCES[key][1]}/{_cut(metadata[key], _MAX_VALUE)}"
     return ""

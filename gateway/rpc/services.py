@@ -1,4 +1,4 @@
-"""The small services: flavors, images, hosts, versions."""
+"""The small services: flavors, hosts, versions."""
 
 from importlib.metadata import version
 from typing import Final
@@ -7,17 +7,15 @@ from gateway.app.catalog import CatalogCases
 from gateway.app.hosts import HostCases
 from gateway.app.pages import PageRequest
 from gateway.rpc.call import Context, caller
-from gateway.rpc.names import flavor_of, host_of, image_of
+from gateway.rpc.names import flavor_of, host_of
 from gateway.rpc.replies import fitting
-from gateway.rpc.translate.catalog import flavor_message, image_message
+from gateway.rpc.translate.catalog import flavor_message
 from gateway.rpc.translate.hosts import host_message
 from protos.novaray.v1 import (
     flavors_pb2,
     flavors_pb2_grpc,
     hosts_pb2,
     hosts_pb2_grpc,
-    images_pb2,
-    images_pb2_grpc,
     versions_pb2,
     versions_pb2_grpc,
 )
@@ -46,27 +44,6 @@ class Flavors(flavors_pb2_grpc.FlavorServiceServicer):
         page = PageRequest(request.page_size, request.page_token)
         messages, token = fitting(await self._catalog.flavors(caller(), page), flavor_message)
         return flavors_pb2.ListFlavorsResponse(flavors=messages, next_page_token=token)
-
-
-class Images(images_pb2_grpc.ImageServiceServicer):
-    """What a disk starts from."""
-
-    def __init__(self, catalog: CatalogCases) -> None:
-        self._catalog = catalog
-
-    async def GetImage(
-        self, request: images_pb2.GetImageRequest, context: Context
-    ) -> images_pb2.Image:
-        """One image (AIP-131)."""
-        return image_message(await self._catalog.image(caller(), image_of(request.name)))
-
-    async def ListImages(
-        self, request: images_pb2.ListImagesRequest, context: Context
-    ) -> images_pb2.ListImagesResponse:
-        """All images (AIP-132)."""
-        page = PageRequest(request.page_size, request.page_token)
-        messages, token = fitting(await self._catalog.images(caller(), page), image_message)
-        return images_pb2.ListImagesResponse(images=messages, next_page_token=token)
 
 
 class Hosts(hosts_pb2_grpc.HostServiceServicer):

@@ -35,6 +35,8 @@ from actors.model.query import (
     OperationQuery,
     Page,
 )
+from tests.fakes.memory_images import MemoryImages
+from tests.fakes.memory_port import MemoryPort
 
 Item = TypeVar("Item", InstanceRecord, OperationRecord)
 
@@ -48,21 +50,7 @@ _ENDS_AS = {
 }
 
 
-class _Port:
-    """Counts calls, and fails or holds them where the test says."""
-
-    def __init__(self, compute: "MemoryCompute") -> None:
-        self._compute = compute
-
-    async def _called(self, name: str) -> None:
-        self._compute.calls[name] += 1
-        await asyncio.sleep(0)
-        await self._compute.gates.setdefault(name, _open_gate()).wait()
-        if name in self._compute.failures:
-            raise self._compute.failures[name]
-
-
-class MemoryInstances(_Port):
+class MemoryInstances(MemoryPort):
     """``ports.compute.Instances``."""
 
     def __init__(self, compute: "MemoryCompute") -> None:
@@ -287,7 +275,7 @@ class MemoryInstances(_Port):
         return _START + timedelta(milliseconds=self._ticks)
 
 
-class MemoryCatalog(_Port):
+class MemoryCatalog(MemoryPort):
     """``ports.compute.Catalog``."""
 
     def __init__(self, compute: "MemoryCompute", images: Iterable[Image]) -> None:
@@ -304,7 +292,7 @@ class MemoryCatalog(_Port):
         return tuple(self.all_images)
 
 
-class MemoryKeypairs(_Port):
+class MemoryKeypairs(MemoryPort):
     """``ports.compute.Keypairs``."""
 
     def __init__(self, compute: "MemoryCompute") -> None:
@@ -342,7 +330,7 @@ class MemoryKeypairs(_Port):
             raise NotFound(f"Key pair {name} is gone.", "KEYPAIR_NOT_FOUND", "", {"keypair": name})
 
 
-class MemoryFleet(_Port):
+class MemoryFleet(MemoryPort):
     """``ports.compute.Fleet``."""
 
     def __init__(self, compute: "MemoryCompute") -> None:
@@ -354,7 +342,7 @@ class MemoryFleet(_Port):
         return tuple(self.all_hosts)
 
 
-class MemoryIdentity(_Port):
+class MemoryIdentity(MemoryPort):
     """``ports.compute.Identity``."""
 
     def __init__(self, compute: "MemoryCompute") -> None:
@@ -382,6 +370,7 @@ class MemoryCompute:
         self.settle = True
         self.instances = MemoryInstances(self)
         self.catalog = MemoryCatalog(self, images)
+        self.images = MemoryImages(self, self.catalog.all_images)
         self.keypairs = MemoryKeypairs(self)
         self.fleet = MemoryFleet(self)
         self.identity = MemoryIdentity(self)
@@ -390,12 +379,6 @@ class MemoryCompute:
         """Keep calls of this name waiting until the event is set."""
         gate = self.gates[name] = asyncio.Event()
         return gate
-
-
-def _open_gate() -> asyncio.Event:
-    gate = asyncio.Event()
-    gate.set()
-    return gate
 
 
 def _page(items: Iterable[Item], after: Cursor | None, limit: int) -> Page[Item]:

@@ -56,9 +56,14 @@ class Rpc:
         request: Message | bytes,
         metadata: tuple[tuple[str, str], ...] = (),
     ) -> Any:
-        """Make the call; of a stream, the first answer."""
+        """Make the call; of a stream, the first request and the first answer."""
         reply = GetMessageClass(self.descriptor.output_type)
         data = request if isinstance(request, bytes) else request.SerializeToString()
+        if self.descriptor.client_streaming:
+            streamed: grpc.aio.StreamUnaryMultiCallable[bytes, Message] = channel.stream_unary(
+                self.path, response_deserializer=reply.FromString
+            )
+            return await streamed(iter([data]), metadata=metadata, timeout=5.0)
         if self.descriptor.server_streaming:
             streaming: grpc.aio.UnaryStreamMultiCallable[bytes, Message] = channel.unary_stream(
                 self.path, response_deserializer=reply.FromString

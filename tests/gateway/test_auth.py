@@ -18,6 +18,13 @@ from protos.novaray.v1 import instances_pb2 as pb
 from tests.gateway.cloud import ADMIN, PRIVATE, READER, STRANGER, Cloud, create, refused
 from tests.gateway.rpcs import OPEN, RPCS
 
+NEW_IMAGE = images_pb2.Image(
+    display_name="x", disk_format=images_pb2.Image.DISK_FORMAT_RAW, public=True
+)
+PROTECTED = images_pb2.Image(name=f"images/{PRIVATE}", protected=True)
+UPLOAD = images_pb2.UploadImageRequest(
+    start=images_pb2.UploadImageRequest.Start(name=f"images/{PRIVATE}", size_bytes=1)
+)
 GUARDED = sorted(set(RPCS) - OPEN)
 
 
@@ -64,6 +71,10 @@ async def test_a_reader_reads_and_no_more(cloud: Cloud) -> None:
         reader.instances.StartInstance(pb.StartInstanceRequest(name=instance)),
         reader.instances.StopInstance(pb.StopInstanceRequest(name=instance)),
         reader.operations.CancelOperation(CancelOperationRequest(name=operation)),
+        reader.images.CreateImage(images_pb2.CreateImageRequest(image=NEW_IMAGE)),
+        reader.images.UploadImage(iter([UPLOAD])),
+        reader.images.UpdateImage(images_pb2.UpdateImageRequest(image=PROTECTED)),
+        reader.images.DeleteImage(images_pb2.DeleteImageRequest(name=f"images/{PRIVATE}")),
     ]
     for call in calls:
         await refused(call, grpc.StatusCode.PERMISSION_DENIED, "ROLE_MISSING")
@@ -124,6 +135,12 @@ async def test_what_only_admins_may(cloud: Cloud) -> None:
         ),
         member.operations.ListOperations(ListOperationsRequest(name="projects/-")),
         member.instances.WatchInstances(pb.WatchInstancesRequest(parent="projects/-")).read(),
+        member.images.CreateImage(images_pb2.CreateImageRequest(image=NEW_IMAGE)),
+        member.images.UpdateImage(
+            images_pb2.UpdateImageRequest(
+                image=images_pb2.Image(name=f"images/{PRIVATE}", public=True)
+            )
+        ),
     ]
     for call in calls:
         await refused(call, grpc.StatusCode.PERMISSION_DENIED, "ROLE_MISSING")
@@ -138,7 +155,17 @@ async def test_a_private_image_is_its_projects(cloud: Cloud) -> None:
     request = images_pb2.GetImageRequest(name=f"images/{PRIVATE}")
     assert (await cloud.member.images.GetImage(request)).display_name == PRIVATE
     stranger = cloud.connect(STRANGER)
-    await refused(stranger.images.GetImage(request), grpc.StatusCode.NOT_FOUND, "IMAGE_NOT_FOUND")
+    calls: list[Any] = [
+        stranger.images.GetImage(request),
+        stranger.images.UploadImage(iter([UPLOAD])),
+        stranger.images.DownloadImage(
+            images_pb2.DownloadImageRequest(name=f"images/{PRIVATE}")
+        ).read(),
+        stranger.images.UpdateImage(images_pb2.UpdateImageRequest(image=PROTECTED)),
+        stranger.images.DeleteImage(images_pb2.DeleteImageRequest(name=f"images/{PRIVATE}")),
+    ]
+    for call in calls:
+        await refused(call, grpc.StatusCode.NOT_FOUND, "IMAGE_NOT_FOUND")
     listed = await stranger.images.ListImages(images_pb2.ListImagesRequest())
     assert PRIVATE not in {image.display_name for image in listed.images}
 

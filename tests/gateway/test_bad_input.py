@@ -6,9 +6,11 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc.error_details_pb2 import BadRequest, PreconditionFailure
 
 from protos.novaray.v1 import instances_pb2 as pb
+from protos.novaray.v1.images_pb2 import Image, UploadImageRequest
 from protos.novaray.v1.keypairs_pb2 import Keypair
 from tests.gateway.cloud import (
     ADMIN,
@@ -72,6 +74,17 @@ CREATE: list[tuple[Fields, str, str]] = [
     ),
     ({"request_id": "again"}, "REQUEST_ID_INVALID", "request_id"),
 ]
+
+
+def image(**fields: Any) -> Image:
+    """An image that can be made but for what a test changes."""
+    return Image(**{"display_name": "x", "disk_format": Image.DISK_FORMAT_QCOW2, **fields})
+
+
+def start(name: str = f"images/{QUEUED}", **fields: Any) -> UploadImageRequest.Start:
+    """The first message of an upload of 10 bytes."""
+    return UploadImageRequest.Start(**{"name": name, "size_bytes": 10, **fields})
+
 
 #: Method, fields of the request, code, reason. The issue's list, and at least one for every method.
 OTHERS: list[tuple[str, Fields, grpc.StatusCode, str]] = [
@@ -138,6 +151,87 @@ OTHERS: list[tuple[str, Fields, grpc.StatusCode, str]] = [
     ("FlavorService.ListFlavors", {"page_token": "x"}, INVALID, "PAGE_TOKEN_INVALID"),
     ("ImageService.GetImage", {"name": "images/none"}, MISSING, "IMAGE_NOT_FOUND"),
     ("ImageService.ListImages", {"page_size": -7}, INVALID, "PAGE_SIZE_INVALID"),
+    ("ImageService.ListImages", {"filter": "visibility = shared"}, INVALID, "FILTER_INVALID"),
+    ("ImageService.ListImages", {"filter": "state = RED"}, INVALID, "FILTER_INVALID"),
+    ("ImageService.CreateImage", {"image": Image(display_name="x")}, INVALID, "FIELD_INVALID"),
+    *(
+        ("ImageService.CreateImage", {"image": wrong}, INVALID, reason)
+        for wrong, reason in (
+            (image(display_name="a\nb"), "FIELD_INVALID"),
+            (image(display_name="x" * 256), "FIELD_INVALID"),
+            (image(min_disk_gb=-1), "FIELD_INVALID"),
+            (image(min_memory_mb=1 << 40), "FIELD_INVALID"),
+            (image(properties={str(n): "" for n in range(129)}), "FIELD_INVALID"),
+            (image(properties={"k": "v" * 20_000}), "FIELD_INVALID"),
+            (image(properties={"k\n": "v"}), "FIELD_INVALID"),
+            (image(properties={"": "v"}), "FIELD_INVALID"),
+            (image(properties={"k": "\a"}), "FIELD_INVALID"),
+            (image(kernel="uec-kernel"), "RESOURCE_NAME_INVALID"),
+            (image(kernel="images/none"), "IMAGE_NOT_FOUND"),
+            (image(kernel="images/cirros"), "FIELD_INVALID"),
+            (image(ramdisk="images/uec-kernel"), "FIELD_INVALID"),
+        )
+    ),
+    (
+        "ImageService.CreateImage",
+        {"image": image(), "request_id": "x"},
+        INVALID,
+        "REQUEST_ID_INVALID",
+    ),
+    ("ImageService.UploadImage", {"data": b"1"}, INVALID, "FIELD_INVALID"),
+    ("ImageService.UploadImage", {"start": start("images/none")}, MISSING, "IMAGE_NOT_FOUND"),
+    ("ImageService.UploadImage", {"start": start("none")}, INVALID, "RESOURCE_NAME_INVALID"),
+    ("ImageService.UploadImage", {"start": start(size_bytes=0)}, INVALID, "FIELD_INVALID"),
+    ("ImageService.UploadImage", {"start": start(offset=-1)}, INVALID, "FIELD_INVALID"),
+    ("ImageService.UploadImage", {"start": start(offset=11)}, INVALID, "FIELD_INVALID"),
+    ("ImageService.UploadImage", {"start": start(sha256="x" * 64)}, INVALID, "FIELD_INVALID"),
+    ("ImageService.DownloadImage", {"name": "images/none"}, MISSING, "IMAGE_NOT_FOUND"),
+    (
+        "ImageService.DownloadImage",
+        {"name": "images/cirros", "offset": -1},
+        INVALID,
+        "FIELD_INVALID",
+    ),
+    (
+        "ImageService.DownloadImage",
+        {"name": "images/cirros", "offset": 1001},
+        INVALID,
+        "FIELD_INVALID",
+    ),
+    (
+        "ImageService.DownloadImage",
+        {"name": f"images/{QUEUED}"},
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "IMAGE_NOT_ACTIVE",
+    ),
+    ("ImageService.UpdateImage", {}, INVALID, "RESOURCE_NAME_INVALID"),
+    ("ImageService.UpdateImage", {"image": Image(name="images/x")}, MISSING, "IMAGE_NOT_FOUND"),
+    (
+        "ImageService.UpdateImage",
+        {"image": Image(name="images/cirros"), "update_mask": FieldMask(paths=["sha256"])},
+        INVALID,
+        "UPDATE_MASK_INVALID",
+    ),
+    (
+        "ImageService.UpdateImage",
+        {"image": Image(name="images/cirros"), "update_mask": FieldMask(paths=["display_name"])},
+        INVALID,
+        "FIELD_INVALID",
+    ),
+    (
+        "ImageService.UpdateImage",
+        {"image": Image(name="images/cirros", etag="7", protected=True)},
+        INVALID,
+        "ETAG_INVALID",
+    ),
+    (
+        "ImageService.UpdateImage",
+        {"image": Image(name="images/cirros", etag='W/"7"', protected=True)},
+        grpc.StatusCode.ABORTED,
+        "STALE_GENERATION",
+    ),
+    ("ImageService.DeleteImage", {"name": "images/none"}, MISSING, "IMAGE_NOT_FOUND"),
+    ("ImageService.DeleteImage", {"name": "none"}, INVALID, "RESOURCE_NAME_INVALID"),
     (
         "KeypairService.CreateKeypair",
         {"parent": "users/me", "keypair_id": "a/b"},

@@ -28,9 +28,10 @@ from actors.model.operation import (
     StepState,
 )
 from gateway.rpc.names import etag, generation_of, instance_of
-from gateway.rpc.translate import catalog, hosts, instances, operations
-from gateway.rpc.translate.catalog import flavor_message, image_message
+from gateway.rpc.translate import hosts, images, instances, operations
+from gateway.rpc.translate.catalog import flavor_message
 from gateway.rpc.translate.hosts import host_message
+from gateway.rpc.translate.images import image_message
 from gateway.rpc.translate.instances import instance_message, new_instance
 from gateway.rpc.translate.instants import timestamp
 from gateway.rpc.translate.operations import operation_message, progress
@@ -174,8 +175,8 @@ def test_flavors_that_are_shared_are_the_same() -> None:
         (OperationState, operations._STATE, pb.InstanceOperationMetadata.State, "STATE"),
         (StepState, operations._STEP_STATE, pb.OperationStep.State, "STATE"),
         (HostState, hosts._STATE, hosts_pb2.Host.State, "STATE"),
-        (ImageStatus, catalog._IMAGE_STATE, images_pb2.Image.State, "STATE"),
-        (DiskFormat, catalog._DISK_FORMAT, images_pb2.Image.DiskFormat, "DISK_FORMAT"),
+        (ImageStatus, images._STATE, images_pb2.Image.State, "STATE"),
+        (DiskFormat, images._DISK_FORMAT, images_pb2.Image.DiskFormat, "DISK_FORMAT"),
     ],
 )
 def test_each_word_has_its_own_on_the_wire(
@@ -265,6 +266,8 @@ def test_an_image() -> None:
     assert (message.kernel, message.ramdisk) == ("images/k", "images/r")
     assert message.virtual_size_bytes == 64 * 1024**2
     assert dict(message.properties) == {"os_type": "x"}
+    assert (message.project, message.etag) == ("projects/demo", 'W/"1"')
+    assert message.uploaded_size_bytes == message.size_bytes == 1000
 
 
 def test_a_host() -> None:

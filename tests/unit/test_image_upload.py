@@ -21,7 +21,8 @@ from actors.model.errors import (
     Unavailable,
 )
 from actors.model.ids import ImageId, ProjectId
-from actors.model.image import DiskFormat, Image, ImageChanges, ImageStatus
+from actors.model.image import DiskFormat, Image, ImageStatus
+from actors.model.image_commands import ImageChanges
 from tests.fakes.image_files import MIB, bz_image, qcow2
 from tests.unit.test_image import Bench, image
 

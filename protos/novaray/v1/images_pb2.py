@@ -24,10 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eprotos/novaray/v1/images.proto\x12\nnovaray.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x06\n\x05Image\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x17.novaray.v1.Image.StateB\x04\xe2\x41\x01\x03\x12\x37\n\x0b\x64isk_format\x18\x04 \x01(\x0e\x32\x1c.novaray.v1.Image.DiskFormatB\x04\xe2\x41\x01\x05\x12\x18\n\nsize_bytes\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12 \n\x12virtual_size_bytes\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06sha256\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x0bmin_disk_gb\x18\x08 \x01(\x03\x12\x15\n\rmin_memory_mb\x18\t \x01(\x03\x12\x0e\n\x06public\x18\n \x01(\x08\x12\"\n\x06kernel\x18\x0b \x01(\tB\x12\xfa\x41\x0f\n\rnovaray/Image\x12#\n\x07ramdisk\x18\x0c \x01(\tB\x12\xfa\x41\x0f\n\rnovaray/Image\x12\x35\n\nproperties\x18\r \x03(\x0b\x32!.novaray.v1.Image.PropertiesEntry\x12\x35\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"U\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_QUEUED\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x11\n\rSTATE_DELETED\x10\x03\"\x7f\n\nDiskFormat\x12\x1b\n\x17\x44ISK_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44ISK_FORMAT_QCOW2\x10\x01\x12\x13\n\x0f\x44ISK_FORMAT_RAW\x10\x02\x12\x13\n\x0f\x44ISK_FORMAT_AKI\x10\x03\x12\x13\n\x0f\x44ISK_FORMAT_ARI\x10\x04:1\xea\x41.\n\rnovaray/Image\x12\x0eimages/{image}*\x06images2\x05image\"7\n\x0fGetImageRequest\x12$\n\x04name\x18\x01 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rnovaray/Image\"F\n\x11ListImagesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"P\n\x12ListImagesResponse\x12!\n\x06images\x18\x01 \x03(\x0b\x32\x11.novaray.v1.Image\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x97\x01\n\x0cImageService\x12:\n\x08GetImage\x12\x1b.novaray.v1.GetImageRequest\x1a\x11.novaray.v1.Image\x12K\n\nListImages\x12\x1d.novaray.v1.ListImagesRequest\x1a\x1e.novaray.v1.ListImagesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eprotos/novaray/v1/images.proto\x12\nnovaray.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x07\n\x05Image\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x17.novaray.v1.Image.StateB\x04\xe2\x41\x01\x03\x12\x37\n\x0b\x64isk_format\x18\x04 \x01(\x0e\x32\x1c.novaray.v1.Image.DiskFormatB\x04\xe2\x41\x01\x05\x12\x18\n\nsize_bytes\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12 \n\x12virtual_size_bytes\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06sha256\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x0bmin_disk_gb\x18\x08 \x01(\x03\x12\x15\n\rmin_memory_mb\x18\t \x01(\x03\x12\x0e\n\x06public\x18\n \x01(\x08\x12\"\n\x06kernel\x18\x0b \x01(\tB\x12\xfa\x41\x0f\n\rnovaray/Image\x12#\n\x07ramdisk\x18\x0c \x01(\tB\x12\xfa\x41\x0f\n\rnovaray/Image\x12\x35\n\nproperties\x18\r \x03(\x0b\x32!.novaray.v1.Image.PropertiesEntry\x12\x35\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x15\n\x07project\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\tprotected\x18\x10 \x01(\x08\x12!\n\x13uploaded_size_bytes\x18\x11 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\x12 \x01(\t\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"g\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_QUEUED\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x11\n\rSTATE_DELETED\x10\x03\x12\x10\n\x0cSTATE_SAVING\x10\x04\"\x7f\n\nDiskFormat\x12\x1b\n\x17\x44ISK_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44ISK_FORMAT_QCOW2\x10\x01\x12\x13\n\x0f\x44ISK_FORMAT_RAW\x10\x02\x12\x13\n\x0f\x44ISK_FORMAT_AKI\x10\x03\x12\x13\n\x0f\x44ISK_FORMAT_ARI\x10\x04:1\xea\x41.\n\rnovaray/Image\x12\x0eimages/{image}*\x06images2\x05image\"7\n\x0fGetImageRequest\x12$\n\x04name\x18\x01 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rnovaray/Image\"\\\n\x11ListImagesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06\x66ilter\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"P\n\x12ListImagesResponse\x12!\n\x06images\x18\x01 \x03(\x0b\x32\x11.novaray.v1.Image\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x12\x43reateImageRequest\x12&\n\x05image\x18\x01 \x01(\x0b\x32\x11.novaray.v1.ImageB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\xdb\x01\n\x12UploadImageRequest\x12\x35\n\x05start\x18\x01 \x01(\x0b\x32$.novaray.v1.UploadImageRequest.StartH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x1as\n\x05Start\x12$\n\x04name\x18\x01 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rnovaray/Image\x12\x14\n\x06offset\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x18\n\nsize_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\x12\x14\n\x06sha256\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x42\t\n\x07\x63ontent\"R\n\x14\x44ownloadImageRequest\x12$\n\x04name\x18\x01 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rnovaray/Image\x12\x14\n\x06offset\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\"%\n\x15\x44ownloadImageResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"s\n\x12UpdateImageRequest\x12&\n\x05image\x18\x01 \x01(\x0b\x32\x11.novaray.v1.ImageB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\":\n\x12\x44\x65leteImageRequest\x12$\n\x04name\x18\x01 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rnovaray/Image2\xfe\x03\n\x0cImageService\x12:\n\x08GetImage\x12\x1b.novaray.v1.GetImageRequest\x1a\x11.novaray.v1.Image\x12K\n\nListImages\x12\x1d.novaray.v1.ListImagesRequest\x1a\x1e.novaray.v1.ListImagesResponse\x12@\n\x0b\x43reateImage\x12\x1e.novaray.v1.CreateImageRequest\x1a\x11.novaray.v1.Image\x12\x42\n\x0bUploadImage\x12\x1e.novaray.v1.UploadImageRequest\x1a\x11.novaray.v1.Image(\x01\x12V\n\rDownloadImage\x12 .novaray.v1.DownloadImageRequest\x1a!.novaray.v1.DownloadImageResponse0\x01\x12@\n\x0bUpdateImage\x12\x1e.novaray.v1.UpdateImageRequest\x1a\x11.novaray.v1.Image\x12\x45\n\x0b\x44\x65leteImage\x12\x1e.novaray.v1.DeleteImageRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,6 +56,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMAGE'].fields_by_name['ramdisk']._serialized_options = b'\372A\017\n\rnovaray/Image'
   _globals['_IMAGE'].fields_by_name['create_time']._loaded_options = None
   _globals['_IMAGE'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_IMAGE'].fields_by_name['project']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['project']._serialized_options = b'\342A\001\003'
+  _globals['_IMAGE'].fields_by_name['uploaded_size_bytes']._loaded_options = None
+  _globals['_IMAGE'].fields_by_name['uploaded_size_bytes']._serialized_options = b'\342A\001\003'
   _globals['_IMAGE']._loaded_options = None
   _globals['_IMAGE']._serialized_options = b'\352A.\n\rnovaray/Image\022\016images/{image}*\006images2\005image'
   _globals['_GETIMAGEREQUEST'].fields_by_name['name']._loaded_options = None
@@ -62,20 +68,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTIMAGESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
   _globals['_LISTIMAGESREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTIMAGESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
-  _globals['_IMAGE']._serialized_start=140
-  _globals['_IMAGE']._serialized_end=935
-  _globals['_IMAGE_PROPERTIESENTRY']._serialized_start=619
-  _globals['_IMAGE_PROPERTIESENTRY']._serialized_end=668
-  _globals['_IMAGE_STATE']._serialized_start=670
-  _globals['_IMAGE_STATE']._serialized_end=755
-  _globals['_IMAGE_DISKFORMAT']._serialized_start=757
-  _globals['_IMAGE_DISKFORMAT']._serialized_end=884
-  _globals['_GETIMAGEREQUEST']._serialized_start=937
-  _globals['_GETIMAGEREQUEST']._serialized_end=992
-  _globals['_LISTIMAGESREQUEST']._serialized_start=994
-  _globals['_LISTIMAGESREQUEST']._serialized_end=1064
-  _globals['_LISTIMAGESRESPONSE']._serialized_start=1066
-  _globals['_LISTIMAGESRESPONSE']._serialized_end=1146
-  _globals['_IMAGESERVICE']._serialized_start=1149
-  _globals['_IMAGESERVICE']._serialized_end=1300
+  _globals['_LISTIMAGESREQUEST'].fields_by_name['filter']._loaded_options = None
+  _globals['_LISTIMAGESREQUEST'].fields_by_name['filter']._serialized_options = b'\342A\001\001'
+  _globals['_CREATEIMAGEREQUEST'].fields_by_name['image']._loaded_options = None
+  _globals['_CREATEIMAGEREQUEST'].fields_by_name['image']._serialized_options = b'\342A\001\002'
+  _globals['_CREATEIMAGEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEIMAGEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_UPLOADIMAGEREQUEST_START'].fields_by_name['name']._loaded_options = None
+  _globals['_UPLOADIMAGEREQUEST_START'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\017\n\rnovaray/Image'
+  _globals['_UPLOADIMAGEREQUEST_START'].fields_by_name['offset']._loaded_options = None
+  _globals['_UPLOADIMAGEREQUEST_START'].fields_by_name['offset']._serialized_options = b'\342A\001\001'
+  _globals['_UPLOADIMAGEREQUEST_START'].fields_by_name['size_bytes']._loaded_options = None
+  _globals['_UPLOADIMAGEREQUEST_START'].fields_by_name['size_bytes']._serialized_options = b'\342A\001\002'
+  _globals['_UPLOADIMAGEREQUEST_START'].fields_by_name['sha256']._loaded_options = None
+  _globals['_UPLOADIMAGEREQUEST_START'].fields_by_name['sha256']._serialized_options = b'\342A\001\001'
+  _globals['_DOWNLOADIMAGEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_DOWNLOADIMAGEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\017\n\rnovaray/Image'
+  _globals['_DOWNLOADIMAGEREQUEST'].fields_by_name['offset']._loaded_options = None
+  _globals['_DOWNLOADIMAGEREQUEST'].fields_by_name['offset']._serialized_options = b'\342A\001\001'
+  _globals['_UPDATEIMAGEREQUEST'].fields_by_name['image']._loaded_options = None
+  _globals['_UPDATEIMAGEREQUEST'].fields_by_name['image']._serialized_options = b'\342A\001\002'
+  _globals['_UPDATEIMAGEREQUEST'].fields_by_name['update_mask']._loaded_options = None
+  _globals['_UPDATEIMAGEREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\001'
+  _globals['_DELETEIMAGEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_DELETEIMAGEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\017\n\rnovaray/Image'
+  _globals['_IMAGE']._serialized_start=203
+  _globals['_IMAGE']._serialized_end=1107
+  _globals['_IMAGE_PROPERTIESENTRY']._serialized_start=773
+  _globals['_IMAGE_PROPERTIESENTRY']._serialized_end=822
+  _globals['_IMAGE_STATE']._serialized_start=824
+  _globals['_IMAGE_STATE']._serialized_end=927
+  _globals['_IMAGE_DISKFORMAT']._serialized_start=929
+  _globals['_IMAGE_DISKFORMAT']._serialized_end=1056
+  _globals['_GETIMAGEREQUEST']._serialized_start=1109
+  _globals['_GETIMAGEREQUEST']._serialized_end=1164
+  _globals['_LISTIMAGESREQUEST']._serialized_start=1166
+  _globals['_LISTIMAGESREQUEST']._serialized_end=1258
+  _globals['_LISTIMAGESRESPONSE']._serialized_start=1260
+  _globals['_LISTIMAGESRESPONSE']._serialized_end=1340
+  _globals['_CREATEIMAGEREQUEST']._serialized_start=1342
+  _globals['_CREATEIMAGEREQUEST']._serialized_end=1428
+  _globals['_UPLOADIMAGEREQUEST']._serialized_start=1431
+  _globals['_UPLOADIMAGEREQUEST']._serialized_end=1650
+  _globals['_UPLOADIMAGEREQUEST_START']._serialized_start=1524
+  _globals['_UPLOADIMAGEREQUEST_START']._serialized_end=1639
+  _globals['_DOWNLOADIMAGEREQUEST']._serialized_start=1652
+  _globals['_DOWNLOADIMAGEREQUEST']._serialized_end=1734
+  _globals['_DOWNLOADIMAGERESPONSE']._serialized_start=1736
+  _globals['_DOWNLOADIMAGERESPONSE']._serialized_end=1773
+  _globals['_UPDATEIMAGEREQUEST']._serialized_start=1775
+  _globals['_UPDATEIMAGEREQUEST']._serialized_end=1890
+  _globals['_DELETEIMAGEREQUEST']._serialized_start=1892
+  _globals['_DELETEIMAGEREQUEST']._serialized_end=1950
+  _globals['_IMAGESERVICE']._serialized_start=1953
+  _globals['_IMAGESERVICE']._serialized_end=2463
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -40,6 +41,8 @@ class Image(_message.Message):
         """Ready to boot from."""
         STATE_DELETED: Image._State.ValueType  # 3
         """Gone."""
+        STATE_SAVING: Image._State.ValueType  # 4
+        """Some of its bytes have come."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Glance's states, as far as we have them."""
@@ -52,6 +55,8 @@ class Image(_message.Message):
     """Ready to boot from."""
     STATE_DELETED: Image.State.ValueType  # 3
     """Gone."""
+    STATE_SAVING: Image.State.ValueType  # 4
+    """Some of its bytes have come."""
 
     class _DiskFormat:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -118,14 +123,18 @@ class Image(_message.Message):
     RAMDISK_FIELD_NUMBER: _builtins.int
     PROPERTIES_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    PROTECTED_FIELD_NUMBER: _builtins.int
+    UPLOADED_SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`images/{id}`."""
     display_name: _builtins.str
-    """What people call it."""
+    """What people call it: 1 to 255 printable characters. Several images may have one name."""
     state: Global___Image.State.ValueType
     """Output only."""
     disk_format: Global___Image.DiskFormat.ValueType
-    """Immutable: told by content when the image is registered."""
+    """Immutable. The bytes are checked against it once all have come."""
     size_bytes: _builtins.int
     """Bytes of the file. Output only."""
     virtual_size_bytes: _builtins.int
@@ -137,14 +146,22 @@ class Image(_message.Message):
     min_memory_mb: _builtins.int
     """MiB of memory a flavor must have at least."""
     public: _builtins.bool
-    """Whether every project may use it."""
+    """Whether every project may use it. Only admins make an image public."""
     kernel: _builtins.str
     """The kernel it boots with, `images/{id}`; empty where its disk has a boot loader."""
     ramdisk: _builtins.str
     """The ramdisk it boots with, `images/{id}`."""
+    project: _builtins.str
+    """Whose it is: `projects/{project}`. Output only."""
+    protected: _builtins.bool
+    """Whether it is kept from being deleted."""
+    uploaded_size_bytes: _builtins.int
+    """How many of its bytes have come: where an upload goes on. Given by GetImage and UploadImage. Output only."""
+    etag: _builtins.str
+    """Changes with every change of the image (AIP-154). Sent with UpdateImage, a change in between is refused (ABORTED)."""
     @_builtins.property
     def properties(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Glance's properties (`hw_…`, `os_…`)."""
+        """Glance's properties (`hw_…`, `os_…`): at most 128 and 16,384 bytes in all; keys of at most 255 characters."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -167,10 +184,14 @@ class Image(_message.Message):
         ramdisk: _builtins.str = ...,
         properties: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        project: _builtins.str = ...,
+        protected: _builtins.bool = ...,
+        uploaded_size_bytes: _builtins.int = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "disk_format", b"disk_format", "display_name", b"display_name", "kernel", b"kernel", "min_disk_gb", b"min_disk_gb", "min_memory_mb", b"min_memory_mb", "name", b"name", "properties", b"properties", "public", b"public", "ramdisk", b"ramdisk", "sha256", b"sha256", "size_bytes", b"size_bytes", "state", b"state", "virtual_size_bytes", b"virtual_size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "disk_format", b"disk_format", "display_name", b"display_name", "etag", b"etag", "kernel", b"kernel", "min_disk_gb", b"min_disk_gb", "min_memory_mb", b"min_memory_mb", "name", b"name", "project", b"project", "properties", b"properties", "protected", b"protected", "public", b"public", "ramdisk", b"ramdisk", "sha256", b"sha256", "size_bytes", b"size_bytes", "state", b"state", "uploaded_size_bytes", b"uploaded_size_bytes", "virtual_size_bytes", b"virtual_size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -206,19 +227,25 @@ class ListImagesRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most so many; 0 for the server's choice; above 1000 counts as 1000."""
     page_token: _builtins.str
     """`next_page_token` of the page before."""
+    filter: _builtins.str
+    """Conditions on `display_name`, `state`, `visibility` (`public` or `private`) and `project`, joined with AND:
+    `visibility = private AND state = ACTIVE`.
+    """
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        filter: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -251,3 +278,195 @@ class ListImagesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListImagesResponse: _TypeAlias = ListImagesResponse  # noqa: Y015
+
+@_typing.final
+class CreateImageRequest(_message.Message):
+    """Request of CreateImage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """A UUID. The same one again returns the image of the first try (AIP-155)."""
+    @_builtins.property
+    def image(self) -> Global___Image:
+        """`display_name` and `disk_format` are required."""
+
+    def __init__(
+        self,
+        *,
+        image: Global___Image | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateImageRequest: _TypeAlias = CreateImageRequest  # noqa: Y015
+
+@_typing.final
+class UploadImageRequest(_message.Message):
+    """Request of UploadImage: first a start, then data."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Start(_message.Message):
+        """What the stream brings."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NAME_FIELD_NUMBER: _builtins.int
+        OFFSET_FIELD_NUMBER: _builtins.int
+        SIZE_BYTES_FIELD_NUMBER: _builtins.int
+        SHA256_FIELD_NUMBER: _builtins.int
+        name: _builtins.str
+        """`images/{id}`."""
+        offset: _builtins.int
+        """Where the data of this stream begin: `uploaded_size_bytes` of the image."""
+        size_bytes: _builtins.int
+        """How many bytes the whole image has."""
+        sha256: _builtins.str
+        """Checksum of the whole image, in hexadecimal. Other bytes are refused."""
+        def __init__(
+            self,
+            *,
+            name: _builtins.str = ...,
+            offset: _builtins.int = ...,
+            size_bytes: _builtins.int = ...,
+            sha256: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "offset", b"offset", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    START_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """Every other message: the next bytes, 1 MiB is a good size."""
+    @_builtins.property
+    def start(self) -> Global___UploadImageRequest.Start:
+        """The first message."""
+
+    def __init__(
+        self,
+        *,
+        start: Global___UploadImageRequest.Start | None = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "data", b"data", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "data", b"data", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["start", "data"]  # noqa: Y015
+    _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
+
+Global___UploadImageRequest: _TypeAlias = UploadImageRequest  # noqa: Y015
+
+@_typing.final
+class DownloadImageRequest(_message.Message):
+    """Request of DownloadImage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`images/{id}`."""
+    offset: _builtins.int
+    """From which byte on."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "offset", b"offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DownloadImageRequest: _TypeAlias = DownloadImageRequest  # noqa: Y015
+
+@_typing.final
+class DownloadImageResponse(_message.Message):
+    """Response of DownloadImage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """The next bytes, at most 1 MiB."""
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DownloadImageResponse: _TypeAlias = DownloadImageResponse  # noqa: Y015
+
+@_typing.final
+class UpdateImageRequest(_message.Message):
+    """Request of UpdateImage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def image(self) -> Global___Image:
+        """`name` says which; its `etag` is optional."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Of `display_name`, `min_disk_gb`, `min_memory_mb`, `public`, `protected`, `kernel`, `ramdisk`, `properties`; `*`
+        for all of them. Without a mask: those that are not empty (AIP-134).
+        """
+
+    def __init__(
+        self,
+        *,
+        image: Global___Image | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateImageRequest: _TypeAlias = UpdateImageRequest  # noqa: Y015
+
+@_typing.final
+class DeleteImageRequest(_message.Message):
+    """Request of DeleteImage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`images/{id}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteImageRequest: _TypeAlias = DeleteImageRequest  # noqa: Y015

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from protos.novaray.v1 import images_pb2 as protos_dot_novaray_dot_v1_dot_images__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -45,6 +46,31 @@ class ImageServiceStub:
                 request_serializer=protos_dot_novaray_dot_v1_dot_images__pb2.ListImagesRequest.SerializeToString,
                 response_deserializer=protos_dot_novaray_dot_v1_dot_images__pb2.ListImagesResponse.FromString,
                 _registered_method=True)
+        self.CreateImage = channel.unary_unary(
+                '/novaray.v1.ImageService/CreateImage',
+                request_serializer=protos_dot_novaray_dot_v1_dot_images__pb2.CreateImageRequest.SerializeToString,
+                response_deserializer=protos_dot_novaray_dot_v1_dot_images__pb2.Image.FromString,
+                _registered_method=True)
+        self.UploadImage = channel.stream_unary(
+                '/novaray.v1.ImageService/UploadImage',
+                request_serializer=protos_dot_novaray_dot_v1_dot_images__pb2.UploadImageRequest.SerializeToString,
+                response_deserializer=protos_dot_novaray_dot_v1_dot_images__pb2.Image.FromString,
+                _registered_method=True)
+        self.DownloadImage = channel.unary_stream(
+                '/novaray.v1.ImageService/DownloadImage',
+                request_serializer=protos_dot_novaray_dot_v1_dot_images__pb2.DownloadImageRequest.SerializeToString,
+                response_deserializer=protos_dot_novaray_dot_v1_dot_images__pb2.DownloadImageResponse.FromString,
+                _registered_method=True)
+        self.UpdateImage = channel.unary_unary(
+                '/novaray.v1.ImageService/UpdateImage',
+                request_serializer=protos_dot_novaray_dot_v1_dot_images__pb2.UpdateImageRequest.SerializeToString,
+                response_deserializer=protos_dot_novaray_dot_v1_dot_images__pb2.Image.FromString,
+                _registered_method=True)
+        self.DeleteImage = channel.unary_unary(
+                '/novaray.v1.ImageService/DeleteImage',
+                request_serializer=protos_dot_novaray_dot_v1_dot_images__pb2.DeleteImageRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class ImageServiceServicer:
@@ -65,6 +91,42 @@ class ImageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateImage(self, request, context):
+        """Makes an image without bytes, QUEUED. It belongs to the caller's project. Its bytes are uploaded next.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UploadImage(self, request_iterator, context):
+        """Brings bytes, in order. Where the stream ends before all have come, the image is SAVING, and another stream goes on
+        at `uploaded_size_bytes`. With the last byte it is checked: it answers ACTIVE, or is refused and is QUEUED again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DownloadImage(self, request, context):
+        """The bytes of an image, in order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateImage(self, request, context):
+        """Changes what describes an image; never its bytes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteImage(self, request, context):
+        """Forgets an image and its bytes. Instances that were booted from it keep what they have.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ImageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +139,31 @@ def add_ImageServiceServicer_to_server(servicer, server):
                     servicer.ListImages,
                     request_deserializer=protos_dot_novaray_dot_v1_dot_images__pb2.ListImagesRequest.FromString,
                     response_serializer=protos_dot_novaray_dot_v1_dot_images__pb2.ListImagesResponse.SerializeToString,
+            ),
+            'CreateImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateImage,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_images__pb2.CreateImageRequest.FromString,
+                    response_serializer=protos_dot_novaray_dot_v1_dot_images__pb2.Image.SerializeToString,
+            ),
+            'UploadImage': grpc.stream_unary_rpc_method_handler(
+                    servicer.UploadImage,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_images__pb2.UploadImageRequest.FromString,
+                    response_serializer=protos_dot_novaray_dot_v1_dot_images__pb2.Image.SerializeToString,
+            ),
+            'DownloadImage': grpc.unary_stream_rpc_method_handler(
+                    servicer.DownloadImage,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_images__pb2.DownloadImageRequest.FromString,
+                    response_serializer=protos_dot_novaray_dot_v1_dot_images__pb2.DownloadImageResponse.SerializeToString,
+            ),
+            'UpdateImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateImage,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_images__pb2.UpdateImageRequest.FromString,
+                    response_serializer=protos_dot_novaray_dot_v1_dot_images__pb2.Image.SerializeToString,
+            ),
+            'DeleteImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteImage,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_images__pb2.DeleteImageRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +221,141 @@ class ImageService:
             '/novaray.v1.ImageService/ListImages',
             protos_dot_novaray_dot_v1_dot_images__pb2.ListImagesRequest.SerializeToString,
             protos_dot_novaray_dot_v1_dot_images__pb2.ListImagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.ImageService/CreateImage',
+            protos_dot_novaray_dot_v1_dot_images__pb2.CreateImageRequest.SerializeToString,
+            protos_dot_novaray_dot_v1_dot_images__pb2.Image.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadImage(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/novaray.v1.ImageService/UploadImage',
+            protos_dot_novaray_dot_v1_dot_images__pb2.UploadImageRequest.SerializeToString,
+            protos_dot_novaray_dot_v1_dot_images__pb2.Image.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DownloadImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/novaray.v1.ImageService/DownloadImage',
+            protos_dot_novaray_dot_v1_dot_images__pb2.DownloadImageRequest.SerializeToString,
+            protos_dot_novaray_dot_v1_dot_images__pb2.DownloadImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.ImageService/UpdateImage',
+            protos_dot_novaray_dot_v1_dot_images__pb2.UpdateImageRequest.SerializeToString,
+            protos_dot_novaray_dot_v1_dot_images__pb2.Image.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.ImageService/DeleteImage',
+            protos_dot_novaray_dot_v1_dot_images__pb2.DeleteImageRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from protos.novaray.v1 import images_pb2 as _images_pb2
 import abc as _abc_1
@@ -37,6 +38,18 @@ class ImageServiceStub:
     """One image, by id."""
     ListImages: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListImagesRequest, _images_pb2.ListImagesResponse]
     """The images the caller may use, newest first."""
+    CreateImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.CreateImageRequest, _images_pb2.Image]
+    """Makes an image without bytes, QUEUED. It belongs to the caller's project. Its bytes are uploaded next."""
+    UploadImage: _grpc.StreamUnaryMultiCallable[_images_pb2.UploadImageRequest, _images_pb2.Image]
+    """Brings bytes, in order. Where the stream ends before all have come, the image is SAVING, and another stream goes on
+    at `uploaded_size_bytes`. With the last byte it is checked: it answers ACTIVE, or is refused and is QUEUED again.
+    """
+    DownloadImage: _grpc.UnaryStreamMultiCallable[_images_pb2.DownloadImageRequest, _images_pb2.DownloadImageResponse]
+    """The bytes of an image, in order."""
+    UpdateImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.UpdateImageRequest, _images_pb2.Image]
+    """Changes what describes an image; never its bytes."""
+    DeleteImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _empty_pb2.Empty]
+    """Forgets an image and its bytes. Instances that were booted from it keep what they have."""
 
 @_typing.type_check_only
 class ImageServiceAsyncStub(ImageServiceStub):
@@ -47,6 +60,18 @@ class ImageServiceAsyncStub(ImageServiceStub):
     """One image, by id."""
     ListImages: _aio.UnaryUnaryMultiCallable[_images_pb2.ListImagesRequest, _images_pb2.ListImagesResponse]  # type: ignore[assignment]
     """The images the caller may use, newest first."""
+    CreateImage: _aio.UnaryUnaryMultiCallable[_images_pb2.CreateImageRequest, _images_pb2.Image]  # type: ignore[assignment]
+    """Makes an image without bytes, QUEUED. It belongs to the caller's project. Its bytes are uploaded next."""
+    UploadImage: _aio.StreamUnaryMultiCallable[_images_pb2.UploadImageRequest, _images_pb2.Image]  # type: ignore[assignment]
+    """Brings bytes, in order. Where the stream ends before all have come, the image is SAVING, and another stream goes on
+    at `uploaded_size_bytes`. With the last byte it is checked: it answers ACTIVE, or is refused and is QUEUED again.
+    """
+    DownloadImage: _aio.UnaryStreamMultiCallable[_images_pb2.DownloadImageRequest, _images_pb2.DownloadImageResponse]  # type: ignore[assignment]
+    """The bytes of an image, in order."""
+    UpdateImage: _aio.UnaryUnaryMultiCallable[_images_pb2.UpdateImageRequest, _images_pb2.Image]  # type: ignore[assignment]
+    """Changes what describes an image; never its bytes."""
+    DeleteImage: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Forgets an image and its bytes. Instances that were booted from it keep what they have."""
 
 class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a disk starts from."""
@@ -66,5 +91,47 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.ListImagesResponse, _abc.Awaitable[_images_pb2.ListImagesResponse]]:
         """The images the caller may use, newest first."""
+
+    @_abc_1.abstractmethod
+    def CreateImage(
+        self,
+        request: _images_pb2.CreateImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.Image, _abc.Awaitable[_images_pb2.Image]]:
+        """Makes an image without bytes, QUEUED. It belongs to the caller's project. Its bytes are uploaded next."""
+
+    @_abc_1.abstractmethod
+    def UploadImage(
+        self,
+        request_iterator: _MaybeAsyncIterator[_images_pb2.UploadImageRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.Image, _abc.Awaitable[_images_pb2.Image]]:
+        """Brings bytes, in order. Where the stream ends before all have come, the image is SAVING, and another stream goes on
+        at `uploaded_size_bytes`. With the last byte it is checked: it answers ACTIVE, or is refused and is QUEUED again.
+        """
+
+    @_abc_1.abstractmethod
+    def DownloadImage(
+        self,
+        request: _images_pb2.DownloadImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_images_pb2.DownloadImageResponse], _abc.AsyncIterator[_images_pb2.DownloadImageResponse]]:
+        """The bytes of an image, in order."""
+
+    @_abc_1.abstractmethod
+    def UpdateImage(
+        self,
+        request: _images_pb2.UpdateImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.Image, _abc.Awaitable[_images_pb2.Image]]:
+        """Changes what describes an image; never its bytes."""
+
+    @_abc_1.abstractmethod
+    def DeleteImage(
+        self,
+        request: _images_pb2.DeleteImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Forgets an image and its bytes. Instances that were booted from it keep what they have."""
 
 def add_ImageServiceServicer_to_server(servicer: ImageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
