@@ -31,5 +31,5 @@ class ComputeHandle:
         self.identity = ConductorHandle()
         self.keypairs = self.identity
         self.catalog = CatalogHandle(self.identity)
-        self.fleet = SchedulerHandle()
         self.images = ImagesHandle()
+        self.fleet = SchedulerHandle()

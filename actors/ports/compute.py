@@ -22,8 +22,8 @@ from actors.model.query import (
     OperationQuery,
     Page,
 )
-
 from actors.ports.images import Images
+
 
 class Instances(Protocol):
     """Every instance of the cluster, whichever actor owns it.
@@ -162,6 +162,11 @@ class Compute(Protocol):
         ...
 
     @property
+    def images(self) -> Images:
+        """Images and their bytes."""
+        ...
+
+    @property
     def fleet(self) -> Fleet:
         """Hosts."""
         ...
@@ -170,8 +175,3 @@ class Compute(Protocol):
     def identity(self) -> Identity:
         """Tokens."""
         ...
-    @property
-    def images(self) -> Images:
-        """Images and their bytes."""
-        ...
-

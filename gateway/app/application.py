@@ -8,8 +8,8 @@ from gateway.app.auth import Authenticator
 from gateway.app.catalog import CatalogCases
 from gateway.app.feed import Feed
 from gateway.app.hosts import HostCases
-from gateway.app.instances import InstanceCases
 from gateway.app.images import ImageCases
+from gateway.app.instances import InstanceCases
 from gateway.app.keypairs import KeypairCases
 from gateway.app.operations import OperationCases
 from gateway.app.tokens import Signer
@@ -47,11 +47,11 @@ class Application:
         )
         self.operations: Final = OperationCases(compute.instances, self.feed, signer)
         self.hosts: Final = HostCases(compute.fleet, signer)
-        self.watch: Final = WatchCases(self.feed, signer, heartbeat_seconds, patience_seconds)
-
         self.images: Final = ImageCases(
             compute.images, self.catalog, signer, lambda: datetime.now(UTC)
         )
+        self.watch: Final = WatchCases(self.feed, signer, heartbeat_seconds, patience_seconds)
+
     async def close(self) -> None:
         """Let go of what runs in the background."""
         await self.feed.close()

@@ -80,6 +80,10 @@ class CatalogCases:
             )
         return found
 
+    def forget_flavors(self) -> None:
+        """A flavor was changed here: who asks next sees it."""
+        self._flavors.forget()
+
     async def images_by_id(self) -> dict[ImageId, Image]:
         """All images, whoever they belong to: an image may name a kernel of another project."""
         return (await self._images.get()).by_id

@@ -45,6 +45,16 @@ _IMAGE_FIELDS: Final = {
     "min_memory_mb": "image.min_memory_mb",
     "properties": "image.properties",
 }
+_FLAVOR_FIELDS: Final = {
+    "id": "flavor_id",
+    "name": "flavor.display_name",
+    "is_public": "flavor.public",
+    **{
+        name: f"flavor.{name}"
+        for name in ("memory_mb", "vcpus", "disk_gb", "ephemeral_gb", "swap_mb", "rxtx_factor")
+        + ("description", "extra_specs")
+    },
+}
 #: Records that a request becomes, and which field of the request each of their fields was.
 _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "CreateInstance": {
@@ -56,6 +66,8 @@ _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "GuestData": {},
     "CreateImage": _IMAGE_FIELDS,
     "ImageChanges": _IMAGE_FIELDS,
+    "CreateFlavor": _FLAVOR_FIELDS,
+    "ChangeFlavor": {**_FLAVOR_FIELDS, "id": "name"},
     "ImportKeypair": {"name": "keypair_id", "public_key": "keypair.public_key", "user": "parent"},
     "InstanceCommand": {"generation": "etag", "project": "name", "instance": "name"},
 }
@@ -175,7 +187,7 @@ def _resource(metadata: Mapping[str, str], message: str) -> list[Message]:
 
 
 def _subject(metadata: Mapping[str, str]) -> str:
-    for key in ("instance", "image", "project", "user"):
+    for key in ("instance", "image", "flavor", "project", "user"):
         if key in metadata:
             return f"{_RESOURCES[key][1]}/{_cut(metadata[key], _MAX_VALUE)}"
     return ""

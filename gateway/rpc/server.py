@@ -13,11 +13,12 @@ from grpc_reflection.v1alpha import reflection
 from actors.ports.compute import Compute
 from gateway.app.application import Application
 from gateway.rpc.border import MAX_MESSAGE_BYTES, Border
+from gateway.rpc.flavors import FlavorsService
 from gateway.rpc.images import ImagesService
 from gateway.rpc.instances import InstancesService
 from gateway.rpc.keypairs import KeypairsService
 from gateway.rpc.operations import OperationsService
-from gateway.rpc.services import Flavors, Hosts, Versions
+from gateway.rpc.services import Hosts, Versions
 from protos.novaray.v1 import (
     flavors_pb2,
     flavors_pb2_grpc,
@@ -158,7 +159,9 @@ class Server:
         instances_pb2_grpc.add_InstanceServiceServicer_to_server(
             InstancesService(app.instances, app.watch), server
         )
-        flavors_pb2_grpc.add_FlavorServiceServicer_to_server(Flavors(app.catalog), server)
+        flavors_pb2_grpc.add_FlavorServiceServicer_to_server(
+            FlavorsService(app.catalog, app.flavors), server
+        )
         images_pb2_grpc.add_ImageServiceServicer_to_server(ImagesService(app.images), server)
         hosts_pb2_grpc.add_HostServiceServicer_to_server(Hosts(app.hosts), server)
         keypairs_pb2_grpc.add_KeypairServiceServicer_to_server(

@@ -1,4 +1,4 @@
-"""The small services: flavors, hosts, versions."""
+"""The small services: hosts, versions."""
 
 from importlib.metadata import version
 from typing import Final
@@ -7,9 +7,8 @@ from gateway.app.catalog import CatalogCases
 from gateway.app.hosts import HostCases
 from gateway.app.pages import PageRequest
 from gateway.rpc.call import Context, caller
-from gateway.rpc.names import flavor_of, host_of
+from gateway.rpc.names import host_of
 from gateway.rpc.replies import fitting
-from gateway.rpc.translate.catalog import flavor_message
 from gateway.rpc.translate.hosts import host_message
 from protos.novaray.v1 import (
     flavors_pb2,
@@ -23,27 +22,6 @@ from protos.novaray.v1 import (
 #: Grows by one with each addition to the API.
 API_LEVEL: Final = 1
 MIN_API_LEVEL: Final = 1
-
-
-class Flavors(flavors_pb2_grpc.FlavorServiceServicer):
-    """The sizes an instance can have."""
-
-    def __init__(self, catalog: CatalogCases) -> None:
-        self._catalog = catalog
-
-    async def GetFlavor(
-        self, request: flavors_pb2.GetFlavorRequest, context: Context
-    ) -> flavors_pb2.Flavor:
-        """One flavor (AIP-131)."""
-        return flavor_message(await self._catalog.flavor(caller(), flavor_of(request.name)))
-
-    async def ListFlavors(
-        self, request: flavors_pb2.ListFlavorsRequest, context: Context
-    ) -> flavors_pb2.ListFlavorsResponse:
-        """All flavors (AIP-132)."""
-        page = PageRequest(request.page_size, request.page_token)
-        messages, token = fitting(await self._catalog.flavors(caller(), page), flavor_message)
-        return flavors_pb2.ListFlavorsResponse(flavors=messages, next_page_token=token)
 
 
 class Hosts(hosts_pb2_grpc.HostServiceServicer):

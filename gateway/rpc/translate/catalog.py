@@ -18,6 +18,8 @@ def flavor_message(flavor: Flavor) -> flavors_pb2.Flavor:
         swap_mb=flavor.swap_mb,
         rxtx_factor=flavor.rxtx_factor,
         public=flavor.is_public,
+        description=flavor.description,
+        extra_specs=flavor.extra_specs,
     )
 
 
