@@ -486,7 +486,7 @@ class Instance(_message.Message):
     """`images/{id}` it is rescued with; empty while it is not. Output only."""
     @_builtins.property
     def flavor(self) -> _flavors_pb2.Flavor:
-        """The size it was made with; later edits of the flavor do not reach it. Output only."""
+        """Its size: a copy that later edits of the flavor do not reach. Output only."""
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -697,6 +697,12 @@ class InstanceOperationMetadata(_message.Message):
         """Boot a rescue image in its place."""
         ACTION_UNRESCUE: InstanceOperationMetadata._Action.ValueType  # 14
         """End the rescue."""
+        ACTION_RESIZE: InstanceOperationMetadata._Action.ValueType  # 15
+        """Give it another flavor."""
+        ACTION_CONFIRM_RESIZE: InstanceOperationMetadata._Action.ValueType  # 16
+        """Keep the new size."""
+        ACTION_REVERT_RESIZE: InstanceOperationMetadata._Action.ValueType  # 17
+        """Bring the old size back."""
 
     class Action(_Action, metaclass=_ActionEnumTypeWrapper):
         """What was asked."""
@@ -731,6 +737,12 @@ class InstanceOperationMetadata(_message.Message):
     """Boot a rescue image in its place."""
     ACTION_UNRESCUE: InstanceOperationMetadata.Action.ValueType  # 14
     """End the rescue."""
+    ACTION_RESIZE: InstanceOperationMetadata.Action.ValueType  # 15
+    """Give it another flavor."""
+    ACTION_CONFIRM_RESIZE: InstanceOperationMetadata.Action.ValueType  # 16
+    """Keep the new size."""
+    ACTION_REVERT_RESIZE: InstanceOperationMetadata.Action.ValueType  # 17
+    """Bring the old size back."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -1700,6 +1712,100 @@ class UnrescueInstanceRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__grace_seconds) -> _WhichOneofReturnType__grace_seconds | None: ...
 
 Global___UnrescueInstanceRequest: _TypeAlias = UnrescueInstanceRequest  # noqa: Y015
+
+@_typing.final
+class ResizeInstanceRequest(_message.Message):
+    """Request of ResizeInstance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FLAVOR_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    flavor: _builtins.str
+    """`flavors/{id}`: another than it has, with a disk at least as large."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        flavor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "flavor", b"flavor", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResizeInstanceRequest: _TypeAlias = ResizeInstanceRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmInstanceResizeRequest(_message.Message):
+    """Request of ConfirmInstanceResize."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmInstanceResizeRequest: _TypeAlias = ConfirmInstanceResizeRequest  # noqa: Y015
+
+@_typing.final
+class RevertInstanceResizeRequest(_message.Message):
+    """Request of RevertInstanceResize."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevertInstanceResizeRequest: _TypeAlias = RevertInstanceResizeRequest  # noqa: Y015
 
 @_typing.final
 class GetConsoleOutputRequest(_message.Message):

@@ -135,6 +135,21 @@ class InstanceServiceStub:
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.UnrescueInstanceRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.ResizeInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/ResizeInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ResizeInstanceRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.ConfirmInstanceResize = channel.unary_unary(
+                '/novaray.v1.InstanceService/ConfirmInstanceResize',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ConfirmInstanceResizeRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.RevertInstanceResize = channel.unary_unary(
+                '/novaray.v1.InstanceService/RevertInstanceResize',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
         self.GetConsoleOutput = channel.unary_unary(
                 '/novaray.v1.InstanceService/GetConsoleOutput',
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.GetConsoleOutputRequest.SerializeToString,
@@ -291,6 +306,27 @@ class InstanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResizeInstance(self, request, context):
+        """Gives an instance another flavor. It ends in VERIFY_RESIZE: confirm it, or revert to what it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmInstanceResize(self, request, context):
+        """Keeps the new size: what was kept of the old one is given back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevertInstanceResize(self, request, context):
+        """Brings size and disk back as they were; what was written since the resize is lost.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetConsoleOutput(self, request, context):
         """A piece of the serial console's log.
         """
@@ -401,6 +437,21 @@ def add_InstanceServiceServicer_to_server(servicer, server):
             'UnrescueInstance': grpc.unary_unary_rpc_method_handler(
                     servicer.UnrescueInstance,
                     request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.UnrescueInstanceRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ResizeInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResizeInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ResizeInstanceRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ConfirmInstanceResize': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmInstanceResize,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ConfirmInstanceResizeRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'RevertInstanceResize': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevertInstanceResize,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'GetConsoleOutput': grpc.unary_unary_rpc_method_handler(
@@ -931,6 +982,87 @@ class InstanceService:
             target,
             '/novaray.v1.InstanceService/UnrescueInstance',
             protos_dot_novaray_dot_v1_dot_instances__pb2.UnrescueInstanceRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResizeInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/ResizeInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.ResizeInstanceRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmInstanceResize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/ConfirmInstanceResize',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.ConfirmInstanceResizeRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevertInstanceResize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/RevertInstanceResize',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

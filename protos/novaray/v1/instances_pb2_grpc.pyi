@@ -82,6 +82,12 @@ class InstanceServiceStub:
     """Boots a rescue image in the instance's place, with the instance's own disk as the second one."""
     UnrescueInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.UnrescueInstanceRequest, _operations_pb2.Operation]
     """Ends a rescue: the instance boots from its own disk again, and the rescue disk is removed."""
+    ResizeInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.ResizeInstanceRequest, _operations_pb2.Operation]
+    """Gives an instance another flavor. It ends in VERIFY_RESIZE: confirm it, or revert to what it was."""
+    ConfirmInstanceResize: _grpc.UnaryUnaryMultiCallable[_instances_pb2.ConfirmInstanceResizeRequest, _operations_pb2.Operation]
+    """Keeps the new size: what was kept of the old one is given back."""
+    RevertInstanceResize: _grpc.UnaryUnaryMultiCallable[_instances_pb2.RevertInstanceResizeRequest, _operations_pb2.Operation]
+    """Brings size and disk back as they were; what was written since the resize is lost."""
     GetConsoleOutput: _grpc.UnaryUnaryMultiCallable[_instances_pb2.GetConsoleOutputRequest, _instances_pb2.GetConsoleOutputResponse]
     """A piece of the serial console's log."""
     WatchInstances: _grpc.UnaryStreamMultiCallable[_instances_pb2.WatchInstancesRequest, _instances_pb2.WatchInstancesResponse]
@@ -140,6 +146,12 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     """Boots a rescue image in the instance's place, with the instance's own disk as the second one."""
     UnrescueInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.UnrescueInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Ends a rescue: the instance boots from its own disk again, and the rescue disk is removed."""
+    ResizeInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.ResizeInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Gives an instance another flavor. It ends in VERIFY_RESIZE: confirm it, or revert to what it was."""
+    ConfirmInstanceResize: _aio.UnaryUnaryMultiCallable[_instances_pb2.ConfirmInstanceResizeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Keeps the new size: what was kept of the old one is given back."""
+    RevertInstanceResize: _aio.UnaryUnaryMultiCallable[_instances_pb2.RevertInstanceResizeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Brings size and disk back as they were; what was written since the resize is lost."""
     GetConsoleOutput: _aio.UnaryUnaryMultiCallable[_instances_pb2.GetConsoleOutputRequest, _instances_pb2.GetConsoleOutputResponse]  # type: ignore[assignment]
     """A piece of the serial console's log."""
     WatchInstances: _aio.UnaryStreamMultiCallable[_instances_pb2.WatchInstancesRequest, _instances_pb2.WatchInstancesResponse]  # type: ignore[assignment]
@@ -309,6 +321,30 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Ends a rescue: the instance boots from its own disk again, and the rescue disk is removed."""
+
+    @_abc_1.abstractmethod
+    def ResizeInstance(
+        self,
+        request: _instances_pb2.ResizeInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Gives an instance another flavor. It ends in VERIFY_RESIZE: confirm it, or revert to what it was."""
+
+    @_abc_1.abstractmethod
+    def ConfirmInstanceResize(
+        self,
+        request: _instances_pb2.ConfirmInstanceResizeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Keeps the new size: what was kept of the old one is given back."""
+
+    @_abc_1.abstractmethod
+    def RevertInstanceResize(
+        self,
+        request: _instances_pb2.RevertInstanceResizeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Brings size and disk back as they were; what was written since the resize is lost."""
 
     @_abc_1.abstractmethod
     def GetConsoleOutput(
