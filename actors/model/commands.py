@@ -3,7 +3,6 @@
 The limits are Nova's (``nova/api/validation/parameter_types.py``) where Nova has one.
 """
 
-import re
 import uuid
 from typing import Annotated
 
@@ -15,24 +14,11 @@ from actors.model.flavor import Flavor
 from actors.model.guest_data import GuestData
 from actors.model.ids import InstanceId, ProjectId, RequestId, UserId
 from actors.model.image import BootSource
+from actors.model.labels import Description, InstanceName, Metadata, Tags
 from actors.model.operation import Action
 
-NAME_LIMIT = 255
-METADATA_LIMIT = 128
 #: Shutdown grace of a stop, seconds (Nova: ``shutdown_timeout``).
 DEFAULT_GRACE_SECONDS = 60.0
-
-_METADATA_KEY = re.compile(r"[a-zA-Z0-9-_:. ]{1,255}")
-
-
-def _printable(value: str) -> str:
-    if not value.strip():
-        raise ValueError("must not be empty or only white space")
-    if value != value.strip():
-        raise ValueError("must not begin or end with white space")
-    if not value.isprintable():
-        raise ValueError("must have printable characters only")
-    return value
 
 
 def _uuid(value: str) -> str:
@@ -42,21 +28,7 @@ def _uuid(value: str) -> str:
         raise ValueError("must be a UUID") from None
 
 
-def _metadata(value: dict[str, str]) -> dict[str, str]:
-    for key, text in value.items():
-        if not _METADATA_KEY.fullmatch(key):
-            raise ValueError(
-                f"key {key[:40]!r} must have 1 to 255 letters, digits, spaces or any of - _ : ."
-            )
-        if len(text) > NAME_LIMIT:
-            raise ValueError(f"the value of {key!r} is longer than {NAME_LIMIT} characters")
-    return value
-
-
-#: An instance's name: 1 to 255 printable characters, none of them white space at an end.
-InstanceName = Annotated[str, Field(max_length=NAME_LIMIT), AfterValidator(_printable)]
 UuidText = Annotated[str, AfterValidator(_uuid)]
-Metadata = Annotated[dict[str, str], Field(max_length=METADATA_LIMIT), AfterValidator(_metadata)]
 
 
 class CreateInstance(Record):
@@ -74,9 +46,9 @@ class CreateInstance(Record):
     source: BootSource
     key_name: str | None = None
     metadata: Metadata = Field(default_factory=dict)
-    description: str = Field(default="", max_length=NAME_LIMIT)
+    description: Description = ""
     hostname: str = Field(default="", max_length=63)
-    tags: tuple[str, ...] = ()
+    tags: Tags = ()
     config_drive: bool = False
     guest_data: GuestData | None = None
     availability_zone: str = "nova"

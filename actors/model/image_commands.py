@@ -9,9 +9,9 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 
 from actors.model.base import Record
-from actors.model.commands import NAME_LIMIT, InstanceName
 from actors.model.ids import ImageId, ProjectId
 from actors.model.image import DiskFormat, Image
+from actors.model.labels import NAME_LIMIT, InstanceName
 
 #: Glance: ``image_property_quota``.
 PROPERTY_LIMIT: Final = 128
