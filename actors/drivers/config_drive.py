@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import Final
 
 import pycdlib
@@ -27,20 +28,11 @@ _DATE: Final = 1577836800.0
 _NEW: Final = ".new"
 
 
-class _NoClock:
-    """Stands for ``time`` in pycdlib, which dates all that it writes and cannot be told a date."""
-
-    localtime = staticmethod(time.gmtime)
-    gmtime = staticmethod(time.gmtime)
-    strftime = staticmethod(time.strftime)
-
-    @staticmethod
-    def time() -> float:
-        return _DATE
-
+#: Stands for ``time`` in pycdlib, which dates all that it writes and cannot be told a date.
+_no_clock = SimpleNamespace(**vars(time) | {"time": lambda: _DATE, "localtime": time.gmtime})
 
 for _module in (dates, headervd, utils, writer):
-    _module.time = _NoClock  # type: ignore[attr-defined]
+    _module.time = _no_clock  # type: ignore[attr-defined]
 
 
 class ConfigDrives:

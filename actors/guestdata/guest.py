@@ -9,6 +9,7 @@ from hashlib import shake_256
 from typing import Final
 
 from actors.model.guest_data import GuestData
+from actors.model.hostname import hostname_for
 from actors.model.instance import InstanceRecord
 from actors.model.network import DOMAIN
 
@@ -50,7 +51,9 @@ class Guest:
     @property
     def hostname(self) -> str:
         """With the domain that its DHCP server serves (Nova: ``dhcp_domain``)."""
-        return f"{self.record.hostname}.{DOMAIN}"
+        record = self.record
+        # One from before there were host names has none in its record.
+        return f"{record.hostname or hostname_for(record.name, record.id)}.{DOMAIN}"
 
     @property
     def public_key(self) -> str:

@@ -29,6 +29,12 @@ def _base64(value: str) -> str:
     return value
 
 
+def _one_line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must have printable characters only")
+    return value
+
+
 def _files(value: dict[str, str]) -> dict[str, str]:
     for path, text in value.items():
         parts = path.split("/")
@@ -55,5 +61,5 @@ class GuestData(StoredRecord):
     files: Annotated[dict[str, str], Field(max_length=FILES_LIMIT), AfterValidator(_files)] = Field(
         default_factory=dict
     )
-    admin_password: str = Field(default="", max_length=255)
+    admin_password: Annotated[str, Field(max_length=255), AfterValidator(_one_line)] = ""
     generation: int = 1
