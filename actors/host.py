@@ -17,11 +17,15 @@ from typing import Final, TypeVar
 import ray
 
 from actors.drivers.console_log import read_console_log
+from actors.drivers.console_session import Console
+from actors.drivers.consoles import Consoles
 from actors.drivers.guest_shelf import GuestShelf
 from actors.drivers.guest_work import GuestWork
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lanes
 from actors.drivers.observed import News, Observed
+from actors.model.console import ConsoleKind, Screenshot
+from actors.model.diagnostics import Diagnostics
 from actors.model.errors import ComputeError, Unavailable
 from actors.model.guest_data import GuestData
 from actors.model.host import HostReport
@@ -104,6 +108,7 @@ class HostActor:
             ports.gate,
         )
         self._lanes = Lanes()
+        self._consoles = Consoles()
         self._facts: HypervisorFacts | None = None
         self._trouble = "libvirt: not connected yet"
         self._epoch = 0
@@ -168,6 +173,43 @@ class HostActor:
         await asyncio.shield(self._loading)
         path = self._hypervisor.console_path(instance)
         return await self._blocking(lambda: read_console_log(path, instance, offset, limit))
+
+    @ray.method
+    async def console_open(self, instance: InstanceId, kind: ConsoleKind, force: bool) -> str:
+        """Attach to a console (``ports.host.Host``)."""
+        await asyncio.shield(self._loading)
+        return await self._consoles.open(
+            Console(instance, kind),
+            lambda: self._blocking(lambda: self._hypervisor.open_console(instance, kind)),
+            force=force,
+        )
+
+    @ray.method
+    async def console_read(self, session: str, wait_seconds: float) -> bytes:
+        """What has come from a console (``ports.host.Host``)."""
+        return await self._consoles.session(session).read(wait_seconds)
+
+    @ray.method
+    async def console_write(self, session: str, data: bytes) -> None:
+        """Input for a console (``ports.host.Host``)."""
+        await self._consoles.session(session).write(data)
+
+    @ray.method
+    async def console_close(self, session: str) -> None:
+        """Let go of a console (``ports.host.Host``)."""
+        self._consoles.close(session)
+
+    @ray.method
+    async def screenshot(self, instance: InstanceId) -> Screenshot:
+        """A picture of the guest's screen (``ports.host.Host``)."""
+        await asyncio.shield(self._loading)
+        return await self._blocking(lambda: self._hypervisor.screenshot(instance))
+
+    @ray.method
+    async def diagnostics(self, instance: InstanceId) -> Diagnostics:
+        """What the guest has used so far (``ports.host.Host``)."""
+        await asyncio.shield(self._loading)
+        return await self._blocking(lambda: self._hypervisor.diagnostics(instance))
 
     @ray.method
     async def guests(self) -> tuple[Guest, ...]:

@@ -1,6 +1,7 @@
 """The cluster behind ``ports.compute.Compute``: what the gateway is given."""
 
 from actors.handles.conductor import ConductorHandle
+from actors.handles.guests import GuestsHandle
 from actors.handles.instances import InstancesHandle
 from actors.handles.owners import ImagesHandle, SchedulerHandle
 from actors.model.flavor import Flavor
@@ -33,3 +34,4 @@ class ComputeHandle:
         self.catalog = CatalogHandle(self.identity)
         self.images = ImagesHandle()
         self.fleet = SchedulerHandle()
+        self.guests = GuestsHandle()

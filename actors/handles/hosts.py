@@ -1,6 +1,8 @@
 """Handles on hosts, by UUID."""
 
 from actors.handles.remote import Remote, host_name
+from actors.model.console import ConsoleKind, Screenshot
+from actors.model.diagnostics import Diagnostics
 from actors.model.ids import HostId, InstanceId
 from actors.model.query import ConsoleOutput
 from actors.ports.host import HostJob, HostOutcome
@@ -22,6 +24,34 @@ class HostHandle:
         """As ``Host.console_output``."""
         output: ConsoleOutput = await self._actor.call("console_output", instance, offset, limit)
         return output
+
+    async def console_open(self, instance: InstanceId, kind: ConsoleKind, force: bool) -> str:
+        """As ``Host.console_open``."""
+        session: str = await self._actor.call("console_open", instance, kind, force)
+        return session
+
+    async def console_read(self, session: str, wait_seconds: float) -> bytes:
+        """As ``Host.console_read``."""
+        data: bytes = await self._actor.call("console_read", session, wait_seconds)
+        return data
+
+    async def console_write(self, session: str, data: bytes) -> None:
+        """As ``Host.console_write``."""
+        await self._actor.call("console_write", session, data)
+
+    async def console_close(self, session: str) -> None:
+        """As ``Host.console_close``."""
+        await self._actor.call("console_close", session)
+
+    async def screenshot(self, instance: InstanceId) -> Screenshot:
+        """As ``Host.screenshot``."""
+        found: Screenshot = await self._actor.call("screenshot", instance)
+        return found
+
+    async def diagnostics(self, instance: InstanceId) -> Diagnostics:
+        """As ``Host.diagnostics``."""
+        found: Diagnostics = await self._actor.call("diagnostics", instance)
+        return found
 
     async def guests(self) -> tuple[Guest, ...]:
         """Our domains on the host, as its libvirt has them now."""

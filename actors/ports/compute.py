@@ -6,6 +6,8 @@ The gateway sees these protocols only, so it is tested without Ray.
 from typing import Protocol
 
 from actors.model.commands import CreateInstance, InstanceCommand
+from actors.model.console import ConsoleKind, ConsoleSession, Screenshot
+from actors.model.diagnostics import Diagnostics
 from actors.model.flavor import Flavor
 from actors.model.host import HostUsage
 from actors.model.identity import Principal
@@ -127,6 +129,41 @@ class Keypairs(Protocol):
         ...
 
 
+class Guests(Protocol):
+    """What is asked of a guest that runs, at its host."""
+
+    async def attach(
+        self, record: InstanceRecord, kind: ConsoleKind, force: bool
+    ) -> ConsoleSession:
+        """Attach to a console.
+
+        Raises:
+            Conflict: The guest does not run, has no such console, or somebody is attached.
+            Exhausted: There are too many sessions.
+        """
+        ...
+
+    async def read(self, session: ConsoleSession, wait_seconds: float) -> bytes:
+        """As ``Host.console_read``."""
+        ...
+
+    async def write(self, session: ConsoleSession, data: bytes) -> None:
+        """As ``Host.console_write``."""
+        ...
+
+    async def detach(self, session: ConsoleSession) -> None:
+        """As ``Host.console_close``."""
+        ...
+
+    async def screenshot(self, record: InstanceRecord) -> Screenshot:
+        """As ``Host.screenshot``."""
+        ...
+
+    async def diagnostics(self, record: InstanceRecord) -> Diagnostics:
+        """As ``Host.diagnostics``."""
+        ...
+
+
 class Fleet(Protocol):
     """The hosts."""
 
@@ -164,6 +201,8 @@ class Compute(Protocol):
     @property
     def images(self) -> Images:
         """Images and their bytes."""
+    def guests(self) -> Guests:
+        """Guests that run."""
         ...
 
     @property

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from actors.model.details import Details
+from actors.model.console import ConsoleKind, Screenshot
+from actors.model.diagnostics import Diagnostics
 from actors.model.errors import ComputeError
 from actors.model.ids import HostId, InstanceId
 from actors.model.instance import InstanceRecord, PowerState
@@ -102,6 +104,47 @@ class Host(Protocol):
         Raises:
             NotFound: The instance has no console log here.
         """
+        ...
+
+    async def console_open(self, instance: InstanceId, kind: ConsoleKind, force: bool) -> str:
+        """Attach to a console: the session's id.
+
+        Raises:
+            Conflict: The guest does not run, has no such console, or somebody is attached.
+            Exhausted: There are too many sessions.
+        """
+        ...
+
+    async def console_read(self, session: str, wait_seconds: float) -> bytes:
+        """What has come since the last time; empty when nothing came within so many seconds.
+
+        A session from which nobody reads for 15 seconds ends.
+
+        Raises:
+            Unavailable: ``CONSOLE_LOST``: the host knows no such session (any more).
+            Conflict: The guest has stopped, or somebody has taken over.
+        """
+        ...
+
+    async def console_write(self, session: str, data: bytes) -> None:
+        """Input; waits while the guest takes nothing.
+
+        Raises:
+            Unavailable: As above.
+            Conflict: As above.
+        """
+        ...
+
+    async def console_close(self, session: str) -> None:
+        """End a session; one that is not there is no error."""
+        ...
+
+    async def screenshot(self, instance: InstanceId) -> Screenshot:
+        """As ``Hypervisor.screenshot``."""
+        ...
+
+    async def diagnostics(self, instance: InstanceId) -> Diagnostics:
+        """As ``Hypervisor.diagnostics``."""
         ...
 
 
