@@ -201,6 +201,9 @@ class Compute(Protocol):
     @property
     def images(self) -> Images:
         """Images and their bytes."""
+        ...
+
+    @property
     def guests(self) -> Guests:
         """Guests that run."""
         ...

@@ -6,6 +6,7 @@ from typing import Final
 from actors.ports.compute import Compute
 from gateway.app.auth import Authenticator
 from gateway.app.catalog import CatalogCases
+from gateway.app.consoles import ConsoleCases
 from gateway.app.feed import Feed
 from gateway.app.hosts import HostCases
 from gateway.app.images import ImageCases
@@ -32,7 +33,7 @@ class Application:
 
         Args:
             compute: The cluster.
-            secret: Signs page and resume tokens; the same at all gateways of a cluster.
+            secret: Signs page, resume and console tokens; the same at all gateways of a cluster.
             heartbeat_seconds: A watcher hears from us at least so often.
             patience_seconds: A watcher that fell behind and does not read is let go after so long.
             feed: The event feed, where its limits should be others than usual.
@@ -45,6 +46,9 @@ class Application:
         self.instances: Final = InstanceCases(
             compute.instances, self.catalog, self.keypairs, signer
         )
+        self.consoles: Final = ConsoleCases(
+            self.instances, compute.instances, compute.guests, signer
+        )
         self.operations: Final = OperationCases(compute.instances, self.feed, signer)
         self.hosts: Final = HostCases(compute.fleet, signer)
         self.images: Final = ImageCases(
@@ -54,4 +58,5 @@ class Application:
 
     async def close(self) -> None:
         """Let go of what runs in the background."""
+        self.consoles.close()
         await self.feed.close()

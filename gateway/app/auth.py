@@ -43,10 +43,7 @@ class Authenticator:
             Unauthenticated: No header, not a bearer token, or nobody's token.
         """
         if not authorization:
-            raise Unauthenticated(
-                "No bearer token was sent. Send the metadata 'authorization: Bearer <token>'.",
-                "TOKEN_MISSING",
-            )
+            raise no_token()
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
@@ -61,6 +58,14 @@ class Authenticator:
                 "TOKEN_UNKNOWN",
             )
         return principal
+
+
+def no_token() -> Unauthenticated:
+    """What callers hear who do not say who they are."""
+    return Unauthenticated(
+        "No bearer token was sent. Send the metadata 'authorization: Bearer <token>'.",
+        "TOKEN_MISSING",
+    )
 
 
 def is_admin(caller: Principal) -> bool:

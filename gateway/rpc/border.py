@@ -44,12 +44,15 @@ _OPEN: Final = (
     "/grpc.reflection.v1alpha.ServerReflection/",
     "/novaray.v1.VersionService/",
 )
+#: Their first request may carry a token of its own: who sends no other is let in, and asked there.
+_TOKEN_INSIDE: Final = ("/novaray.v1.ConsoleService/AttachConsole",)
 #: Not ours; they answer in their own way.
 _FOREIGN: Final = _OPEN[:2]
 _MAX_REQUEST_ID: Final = 128
 
 Behaviour = Callable[[Message, Context], Awaitable[Message | None]]
 StreamedBehaviour = Callable[[AsyncIterator[Any], Context], Awaitable[Message | None]]
+Exchange = Callable[[AsyncIterator[Any], Context], Awaitable[None]]
 # In quotes: only its type stubs know that it is generic.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
@@ -74,6 +77,7 @@ class _Method(Protocol):
     unary_unary: Behaviour | None
     unary_stream: Behaviour | None
     stream_unary: StreamedBehaviour | None
+    stream_stream: Exchange | None
 
 
 class Border(grpc.aio.ServerInterceptor):
@@ -119,7 +123,11 @@ class Border(grpc.aio.ServerInterceptor):
             return grpc.stream_unary_rpc_method_handler(
                 guard.streamed(found.stream_unary), self._reader(found), found.response_serializer
             )
-        assert found.unary_stream is not None, f"{method}: streams both ways are not served yet"
+        if found.stream_stream is not None:
+            return grpc.stream_stream_rpc_method_handler(
+                guard.exchange(found.stream_stream), self._reader(found), found.response_serializer
+            )
+        assert found.unary_stream is not None, f"{method}: it has no behaviour"
         return grpc.unary_stream_rpc_method_handler(
             guard.stream(found.unary_stream), self._reader(found), found.response_serializer
         )
@@ -147,6 +155,7 @@ class _Guard:
         self._auth = auth
         self._method = method
         self._open = method.startswith(_OPEN)
+        self._token_inside = method in _TOKEN_INSIDE
         self._default_deadline = default_deadline
         self._stream_patience = stream_patience
 
@@ -192,29 +201,23 @@ class _Guard:
         ) -> Message | None:
             try:
                 await self._enter(context)
-                return await behaviour(self._readable(requests), context)
+                return await behaviour(_readable(requests, self._stream_patience), context)
             except Exception as error:  # noqa: BLE001 - the border: nothing else may cross
                 await self._refuse(error, context)
 
         return guarded
 
-    async def _readable(
-        self, requests: AsyncIterator[Message | _Unreadable]
-    ) -> AsyncIterator[Message]:
-        messages = aiter(requests)
-        while True:
+    def exchange(self, behaviour: Exchange) -> Exchange:
+        """Around a method with a stream each way, for as long as both sides like."""
+
+        async def guarded(requests: AsyncIterator[Message | _Unreadable], context: Context) -> None:
             try:
-                async with asyncio.timeout(self._stream_patience):
-                    request = await anext(messages)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                raise Expired(
-                    f"Nothing came for {self._stream_patience:g} seconds.", "STREAM_IDLE"
-                ) from None
-            if isinstance(request, _Unreadable):
-                raise request.error
-            yield request
+                await self._enter(context)
+                await behaviour(_readable(requests, None), context)
+            except Exception as error:  # noqa: BLE001 - the border: nothing else may cross
+                await self._refuse(error, context)
+
+        return guarded
 
     async def _enter(self, context: Context) -> None:
         authorization = given = None
@@ -226,7 +229,7 @@ class _Guard:
         call = _call(given)
         CALL.set(call)
         context.set_trailing_metadata(((REQUEST_ID_HEADER, call.request_id),))
-        if not self._open:
+        if not self._open and (authorization is not None or not self._token_inside):
             call.principal = await self._auth.principal(_text(authorization))
 
     async def _refuse(self, error: Exception, context: Context) -> NoReturn:
@@ -244,6 +247,23 @@ class _Guard:
                 _LOG.info("request %s: %s: %s", call.request_id, self._method, known)
             status = status_of(known, admin=_is_admin(call.principal))
         await _abort(context, status, call.request_id)
+
+
+async def _readable(
+    requests: AsyncIterator[Message | _Unreadable], patience: float | None
+) -> AsyncIterator[Message]:
+    messages = aiter(requests)
+    while True:
+        try:
+            async with asyncio.timeout(patience):
+                request = await anext(messages)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise Expired(f"Nothing came for {patience:g} seconds.", "STREAM_IDLE") from None
+        if isinstance(request, _Unreadable):
+            raise request.error
+        yield request
 
 
 def _known(error: Exception) -> ComputeError | None:

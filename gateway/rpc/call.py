@@ -19,7 +19,7 @@ class Call:
     request_id: str
     #: A new UUID for an operation whose caller named none: the call's own where we made that.
     operation_request_id: str
-    #: Who calls; None for the few methods that need no token.
+    #: Who calls; None for the few methods that need no bearer token.
     principal: Principal | None = None
 
 
@@ -31,6 +31,11 @@ def caller() -> Principal:
     principal = CALL.get().principal
     assert principal is not None, "this method is served without a token"
     return principal
+
+
+def caller_if_any() -> Principal | None:
+    """Who makes the call in hand; None for a method whose token may lie in its request."""
+    return CALL.get().principal
 
 
 def seconds_left(context: Context) -> float | None:

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 from actors.ports.compute import Compute
 from gateway.app.application import Application
 from gateway.rpc.border import MAX_MESSAGE_BYTES, Border
+from gateway.rpc.consoles import ConsolesService, DiagnosticsService
 from gateway.rpc.flavors import FlavorsService
 from gateway.rpc.images import ImagesService
 from gateway.rpc.instances import InstancesService
@@ -20,6 +21,10 @@ from gateway.rpc.keypairs import KeypairsService
 from gateway.rpc.operations import OperationsService
 from gateway.rpc.services import Hosts, Versions
 from protos.novaray.v1 import (
+    consoles_pb2,
+    consoles_pb2_grpc,
+    diagnostics_pb2,
+    diagnostics_pb2_grpc,
     flavors_pb2,
     flavors_pb2_grpc,
     hosts_pb2,
@@ -43,6 +48,8 @@ _SERVICES: Final = (
     images_pb2.DESCRIPTOR.services_by_name["ImageService"],
     hosts_pb2.DESCRIPTOR.services_by_name["HostService"],
     keypairs_pb2.DESCRIPTOR.services_by_name["KeypairService"],
+    consoles_pb2.DESCRIPTOR.services_by_name["ConsoleService"],
+    diagnostics_pb2.DESCRIPTOR.services_by_name["DiagnosticsService"],
     versions_pb2.DESCRIPTOR.services_by_name["VersionService"],
     operations_pb2.DESCRIPTOR.services_by_name["Operations"],
 )
@@ -97,8 +104,8 @@ class Server:
 
         Args:
             compute: The cluster.
-            secret: Signs page and resume tokens; 16 bytes or more, the same at all gateways of a
-                cluster.
+            secret: Signs page, resume and console tokens; 16 bytes or more, the same at all
+                gateways of a cluster.
             listen: ``host:port``; port 0 for any.
             tls: Certificate and key; None serves without TLS (tests, or behind a proxy).
             application: The use cases, where others than the usual are wanted.
@@ -166,6 +173,12 @@ class Server:
         hosts_pb2_grpc.add_HostServiceServicer_to_server(Hosts(app.hosts), server)
         keypairs_pb2_grpc.add_KeypairServiceServicer_to_server(
             KeypairsService(app.keypairs), server
+        )
+        consoles_pb2_grpc.add_ConsoleServiceServicer_to_server(
+            ConsolesService(app.consoles), server
+        )
+        diagnostics_pb2_grpc.add_DiagnosticsServiceServicer_to_server(
+            DiagnosticsService(app.consoles), server
         )
         versions_pb2_grpc.add_VersionServiceServicer_to_server(Versions(), server)
         operations_pb2_grpc.add_OperationsServicer_to_server(  # type: ignore[no-untyped-call]

@@ -20,7 +20,7 @@ from protos.novaray.v1 import (
 )
 
 #: Grows by one with each addition to the API.
-API_LEVEL: Final = 1
+API_LEVEL: Final = 2
 MIN_API_LEVEL: Final = 1
 
 

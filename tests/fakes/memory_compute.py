@@ -35,6 +35,7 @@ from actors.model.query import (
     OperationQuery,
     Page,
 )
+from tests.fakes.memory_guests import MemoryGuests
 from tests.fakes.memory_images import MemoryImages
 from tests.fakes.memory_port import MemoryPort
 
@@ -373,6 +374,7 @@ class MemoryCompute:
         self.images = MemoryImages(self, self.catalog.all_images)
         self.keypairs = MemoryKeypairs(self)
         self.fleet = MemoryFleet(self)
+        self.guests = MemoryGuests(self.calls, self.failures)
         self.identity = MemoryIdentity(self)
 
     def hold(self, name: str) -> asyncio.Event:

@@ -22,6 +22,8 @@ from actors.model.image import DiskFormat, Image, ImageStatus
 from gateway.app.application import Application
 from gateway.rpc.server import Server, TlsFiles
 from protos.novaray.v1 import (
+    consoles_pb2_grpc,
+    diagnostics_pb2_grpc,
     flavors_pb2_grpc,
     hosts_pb2_grpc,
     images_pb2_grpc,
@@ -118,6 +120,8 @@ class Client:
         self.images = images_pb2_grpc.ImageServiceStub(channel)
         self.hosts = hosts_pb2_grpc.HostServiceStub(channel)
         self.keypairs = keypairs_pb2_grpc.KeypairServiceStub(channel)
+        self.consoles = consoles_pb2_grpc.ConsoleServiceStub(channel)
+        self.diagnostics = diagnostics_pb2_grpc.DiagnosticsServiceStub(channel)
         self.versions = versions_pb2_grpc.VersionServiceStub(channel)
         self.operations: Any = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]
 

@@ -10,6 +10,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from protos.novaray.v1 import (
+    consoles_pb2,
+    diagnostics_pb2,
     flavors_pb2,
     hosts_pb2,
     images_pb2,
@@ -19,6 +21,8 @@ from protos.novaray.v1 import (
 )
 
 FILES: tuple[Any, ...] = (
+    consoles_pb2.DESCRIPTOR,
+    diagnostics_pb2.DESCRIPTOR,
     flavors_pb2.DESCRIPTOR,
     hosts_pb2.DESCRIPTOR,
     images_pb2.DESCRIPTOR,
@@ -59,6 +63,11 @@ class Rpc:
         """Make the call; of a stream, the first request and the first answer."""
         reply = GetMessageClass(self.descriptor.output_type)
         data = request if isinstance(request, bytes) else request.SerializeToString()
+        if self.descriptor.client_streaming and self.descriptor.server_streaming:
+            both: grpc.aio.StreamStreamMultiCallable[bytes, Message] = channel.stream_stream(
+                self.path, response_deserializer=reply.FromString
+            )
+            return await both(iter([data]), metadata=metadata, timeout=5.0).read()
         if self.descriptor.client_streaming:
             streamed: grpc.aio.StreamUnaryMultiCallable[bytes, Message] = channel.stream_unary(
                 self.path, response_deserializer=reply.FromString
