@@ -12,8 +12,9 @@ from typing import Final
 import ray
 
 from actors.model.flavor import Flavor
+from actors.model.flavor_commands import ChangeFlavor, CreateFlavor
 from actors.model.identity import Principal, TokenRecord
-from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, UserId
+from actors.model.ids import FlavorId, HostId, InstanceId, OperationId, ProjectId, UserId
 from actors.model.instance import InstanceRecord
 from actors.model.keypair import ImportKeypair, Keypair
 from actors.model.operation import OperationRecord
@@ -130,6 +131,26 @@ class ConductorActor:
     async def flavors(self) -> tuple[Flavor, ...]:
         """All flavors, by memory."""
         return (await self._opened()).catalog.flavors()
+
+    @ray.method
+    async def found_flavors(self, flavors: tuple[Flavor, ...]) -> None:
+        """As ``Catalog.found_flavors``."""
+        await (await self._opened()).catalog.found_flavors(flavors)
+
+    @ray.method
+    async def create_flavor(self, command: CreateFlavor) -> Flavor:
+        """As ``Catalog.create_flavor``."""
+        return await (await self._opened()).catalog.create_flavor(command)
+
+    @ray.method
+    async def change_flavor(self, command: ChangeFlavor) -> Flavor:
+        """As ``Catalog.change_flavor``."""
+        return await (await self._opened()).catalog.change_flavor(command)
+
+    @ray.method
+    async def delete_flavor(self, flavor: FlavorId) -> None:
+        """As ``Catalog.delete_flavor``."""
+        await (await self._opened()).catalog.delete_flavor(flavor)
 
     @ray.method
     async def ensure_flavor(self, flavor: Flavor) -> Flavor:

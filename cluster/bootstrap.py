@@ -57,7 +57,7 @@ async def eventually(
 async def ensure_catalog(settings: Settings) -> None:
     """The flavors of the walkthrough, and one network."""
     store = ConductorHandle()
-    await asyncio.gather(*(store.ensure_flavor(flavor) for flavor in DEFAULT_FLAVORS))
+    await store.found_flavors(DEFAULT_FLAVORS)
     network = default_network(
         NetworkId(str(uuid.uuid4())),
         datetime.now(UTC),

@@ -5,6 +5,8 @@ from actors.handles.guests import GuestsHandle
 from actors.handles.instances import InstancesHandle
 from actors.handles.owners import ImagesHandle, SchedulerHandle
 from actors.model.flavor import Flavor
+from actors.model.flavor_commands import ChangeFlavor, CreateFlavor
+from actors.model.ids import FlavorId
 from actors.model.image import Image
 
 
@@ -18,6 +20,18 @@ class CatalogHandle:
     async def flavors(self) -> tuple[Flavor, ...]:
         """As ``Catalog.flavors``."""
         return await self._store.flavors()
+
+    async def create_flavor(self, command: CreateFlavor) -> Flavor:
+        """As ``Catalog.create_flavor``."""
+        return await self._store.create_flavor(command)
+
+    async def change_flavor(self, command: ChangeFlavor) -> Flavor:
+        """As ``Catalog.change_flavor``."""
+        return await self._store.change_flavor(command)
+
+    async def delete_flavor(self, flavor: FlavorId) -> None:
+        """As ``Catalog.delete_flavor``."""
+        await self._store.delete_flavor(flavor)
 
     async def images(self) -> tuple[Image, ...]:
         """As ``Catalog.images``."""

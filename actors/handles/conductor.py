@@ -2,8 +2,9 @@
 
 from actors.handles.remote import CONDUCTOR, Grouped, Remote
 from actors.model.flavor import Flavor
+from actors.model.flavor_commands import ChangeFlavor, CreateFlavor
 from actors.model.identity import Principal, TokenRecord
-from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, UserId
+from actors.model.ids import FlavorId, HostId, InstanceId, OperationId, ProjectId, UserId
 from actors.model.instance import InstanceRecord
 from actors.model.keypair import ImportKeypair, Keypair
 from actors.model.operation import OperationRecord
@@ -96,6 +97,24 @@ class ConductorHandle:
         """All flavors, by memory."""
         flavors: tuple[Flavor, ...] = await self._actor.call("flavors")
         return flavors
+
+    async def found_flavors(self, flavors: tuple[Flavor, ...]) -> None:
+        """Give a new cluster its first flavors."""
+        await self._actor.call("found_flavors", flavors)
+
+    async def create_flavor(self, command: CreateFlavor) -> Flavor:
+        """Add a flavor."""
+        made: Flavor = await self._actor.call("create_flavor", command)
+        return made
+
+    async def change_flavor(self, command: ChangeFlavor) -> Flavor:
+        """Change a flavor."""
+        changed: Flavor = await self._actor.call("change_flavor", command)
+        return changed
+
+    async def delete_flavor(self, flavor: FlavorId) -> None:
+        """Forget a flavor."""
+        await self._actor.call("delete_flavor", flavor)
 
     async def ensure_flavor(self, flavor: Flavor) -> Flavor:
         """Make the flavor unless one with its id or name exists; that one is returned."""

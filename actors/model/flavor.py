@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from actors.model.base import StoredRecord
-from actors.model.ids import FlavorId
+from actors.model.ids import FlavorId, ProjectId, RequestId
 
 
 class Resources(StoredRecord):
@@ -29,17 +29,35 @@ class Flavor(StoredRecord):
     swap_mb: int = Field(default=0, ge=0)
     rxtx_factor: float = Field(default=1.0, gt=0)
     is_public: bool = True
+    description: str = ""
+    #: What it says beyond its numbers (``model.extra_specs``).
+    extra_specs: dict[str, str] = Field(default_factory=dict)
+    #: Who may use it where it is not public. Not in an instance's copy.
+    projects: tuple[ProjectId, ...] = ()
+    #: The create that made it: the same one again is answered with it. Not in an instance's copy.
+    request_id: RequestId | None = None
     generation: int = 1
+
+    def __hash__(self) -> int:
+        """Of what names it: ``extra_specs`` has no hash."""
+        return hash((self.id, self.name, self.generation))
 
     @property
     def resources(self) -> Resources:
         """What a host must have free.
 
-        A disk of 0 GiB is as large as its image, counted by the image.
+        A disk of 0 GiB is as large as its image, counted by the image. Swap counts in whole GiB, as
+        in Nova (``compute_utils.convert_mb_to_ceil_gb``).
         """
         return Resources(
-            vcpus=self.vcpus, memory_mb=self.memory_mb, disk_gb=self.disk_gb + self.ephemeral_gb
+            vcpus=self.vcpus,
+            memory_mb=self.memory_mb,
+            disk_gb=self.disk_gb + self.ephemeral_gb + -(-self.swap_mb // 1024),
         )
+
+    def for_instance(self) -> "Flavor":
+        """The copy an instance carries: whose the flavor is says nothing about the instance."""
+        return self.evolve(projects=(), request_id=None)
 
 
 def _flavor(number: str, name: str, memory_mb: int, disk_gb: int, vcpus: int) -> Flavor:

@@ -37,6 +37,14 @@ def image_id_for(project: ProjectId, request_id: RequestId) -> ImageId:
     return ImageId(str(uuid.uuid5(_NAMESPACE, f"images/{project}/{request_id}")))
 
 
+def flavor_id_for(request_id: RequestId) -> FlavorId:
+    """The id of the flavor that this request creates where its caller chose none: a UUID.
+
+    As with instances: a retried create finds its first try.
+    """
+    return FlavorId(str(uuid.uuid5(_NAMESPACE, f"flavor/{request_id}")))
+
+
 def partition_of(instance: InstanceId, partitions: int) -> int:
     """The partition (0 … partitions-1) whose InstanceActor owns this instance."""
     return zlib.crc32(instance.encode()) % partitions

@@ -9,9 +9,10 @@ from actors.model.commands import CreateInstance, InstanceCommand
 from actors.model.console import ConsoleKind, ConsoleSession, Screenshot
 from actors.model.diagnostics import Diagnostics
 from actors.model.flavor import Flavor
+from actors.model.flavor_commands import ChangeFlavor, CreateFlavor
 from actors.model.host import HostUsage
 from actors.model.identity import Principal
-from actors.model.ids import InstanceId, OperationId, UserId
+from actors.model.ids import FlavorId, InstanceId, OperationId, UserId
 from actors.model.image import Image
 from actors.model.instance import InstanceRecord
 from actors.model.keypair import ImportKeypair, Keypair
@@ -97,6 +98,32 @@ class Catalog(Protocol):
 
     async def flavors(self) -> tuple[Flavor, ...]:
         """All flavors, by memory."""
+        ...
+
+    async def create_flavor(self, command: CreateFlavor) -> Flavor:
+        """Durable when it returns. The same request has the same answer.
+
+        Raises:
+            AlreadyExists: Its id or its name belongs to another flavor.
+        """
+        ...
+
+    async def change_flavor(self, command: ChangeFlavor) -> Flavor:
+        """Durable when it returns; what is so already is no error. Instances keep their copies.
+
+        Raises:
+            NotFound: There is none with this id.
+            Invalid: The extra specs do not go together.
+            Conflict: Access to a public flavor was to be changed.
+        """
+        ...
+
+    async def delete_flavor(self, flavor: FlavorId) -> None:
+        """Durable when it returns. Instances keep their copies.
+
+        Raises:
+            NotFound: There is none with this id.
+        """
         ...
 
     async def images(self) -> tuple[Image, ...]:

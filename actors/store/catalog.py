@@ -5,9 +5,11 @@ The conductor writes them itself, under its own epoch.
 
 import asyncio
 
-from actors.model.errors import AlreadyExists
+from actors.model.errors import AlreadyExists, NotFound
 from actors.model.flavor import Flavor
+from actors.model.flavor_commands import ChangeFlavor, CreateFlavor, changed
 from actors.model.identity import Principal, TokenRecord
+from actors.model.ids import FlavorId
 from actors.ports.store import Batch, Put, Remove, Table
 from actors.store.group import CONDUCTOR
 from actors.store.sqlite import SqliteStore
@@ -41,6 +43,69 @@ class Catalog:
         """All flavors, by memory, then by name."""
         return tuple(sorted(self._flavors.values(), key=lambda f: (f.memory_mb, f.name)))
 
+    async def found_flavors(self, flavors: tuple[Flavor, ...]) -> None:
+        """Give a new cluster its first flavors. Where there is one already, nothing is done.
+
+        So a default that an administrator deletes stays deleted.
+        """
+        async with self._one_at_a_time:
+            if self._flavors:
+                return
+            await self._write(*(put_flavor(flavor) for flavor in flavors))
+            self._flavors = {flavor.id: flavor for flavor in flavors}
+
+    async def create_flavor(self, command: CreateFlavor) -> Flavor:
+        """Add a flavor.
+
+        Raises:
+            AlreadyExists: Its id or its name belongs to another flavor.
+        """
+        flavor = command.flavor
+        async with self._one_at_a_time:
+            for other in self._flavors.values():
+                if other.request_id == flavor.request_id and other == flavor.evolve(
+                    generation=other.generation
+                ):
+                    return other
+                if other.id == flavor.id or other.name == flavor.name:
+                    raise _flavor_exists(other)
+            await self._write(put_flavor(flavor))
+            self._flavors[flavor.id] = flavor
+            return flavor
+
+    async def change_flavor(self, command: ChangeFlavor) -> Flavor:
+        """Change a flavor; the same again changes nothing. Instances keep their copies.
+
+        Raises:
+            NotFound: There is none with this id.
+            Invalid: The extra specs do not go together.
+            Conflict: Access to a public flavor was to be changed.
+        """
+        async with self._one_at_a_time:
+            before = self._flavors.get(command.id)
+            if before is None:
+                raise _no_flavor(command.id)
+            after = changed(before, command)
+            if after != before:
+                after = after.evolve(generation=before.generation + 1)
+                await self._write(put_flavor(after))
+                self._flavors[after.id] = after
+            return after
+
+    async def delete_flavor(self, flavor: FlavorId) -> None:
+        """Forget a flavor. Instances keep their copies.
+
+        Raises:
+            NotFound: There is none with this id.
+        """
+        async with self._one_at_a_time:
+            if flavor not in self._flavors:
+                raise _no_flavor(flavor)
+            await self._store.commit(
+                Batch(CONDUCTOR, self._store.epoch, removes=(Remove(Table.FLAVORS, flavor),))
+            )
+            del self._flavors[flavor]
+
     async def ensure_flavor(self, flavor: Flavor) -> Flavor:
         """Add the flavor unless it exists; the existing one is returned unchanged.
 
@@ -52,10 +117,7 @@ class Catalog:
                 if (other.id, other.name) == (flavor.id, flavor.name):
                     return other
                 if other.id == flavor.id or other.name == flavor.name:
-                    raise AlreadyExists(
-                        f"Flavor {other.name} ({other.id}) exists: id or name is taken.",
-                        "FLAVOR_EXISTS",
-                    )
+                    raise _flavor_exists(other)
             flavor = flavor.evolve(generation=1)
             await self._write(put_flavor(flavor))
             self._flavors[flavor.id] = flavor
@@ -89,5 +151,20 @@ class Catalog:
             )
             self._tokens.pop(sha256, None)
 
-    async def _write(self, put: Put) -> None:
-        await self._store.commit(Batch(CONDUCTOR, self._store.epoch, puts=(put,)))
+    async def _write(self, *puts: Put) -> None:
+        await self._store.commit(Batch(CONDUCTOR, self._store.epoch, puts=puts))
+
+
+def _flavor_exists(other: Flavor) -> AlreadyExists:
+    return AlreadyExists(
+        f"Flavor {other.name} ({other.id}) exists: id or name is taken.",
+        "FLAVOR_EXISTS",
+        "",
+        {"flavor": other.id},
+    )
+
+
+def _no_flavor(flavor: FlavorId) -> NotFound:
+    return NotFound(
+        f"Flavor {flavor} could not be found.", "FLAVOR_NOT_FOUND", "", {"flavor": flavor}
+    )

@@ -8,6 +8,7 @@ from gateway.app.auth import Authenticator
 from gateway.app.catalog import CatalogCases
 from gateway.app.consoles import ConsoleCases
 from gateway.app.feed import Feed
+from gateway.app.flavors import FlavorCases
 from gateway.app.hosts import HostCases
 from gateway.app.images import ImageCases
 from gateway.app.instances import InstanceCases
@@ -42,6 +43,7 @@ class Application:
         self.feed: Final = feed or Feed(compute.instances)
         self.auth: Final = Authenticator(compute.identity)
         self.catalog: Final = CatalogCases(compute.catalog, signer)
+        self.flavors: Final = FlavorCases(compute.catalog, self.catalog)
         self.keypairs: Final = KeypairCases(compute.keypairs, signer)
         self.instances: Final = InstanceCases(
             compute.instances, self.catalog, self.keypairs, signer

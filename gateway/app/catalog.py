@@ -51,7 +51,15 @@ class CatalogCases:
         self._images = Fresh(self._load_images, max_age, now)
 
     async def flavor(self, caller: Principal, flavor: FlavorId) -> Flavor:
-        """One flavor.
+        """One flavor, as an instance takes it over.
+
+        Raises:
+            NotFound: No such flavor, or it is not for the caller.
+        """
+        return (await self.whole_flavor(caller, flavor)).for_instance()
+
+    async def whole_flavor(self, caller: Principal, flavor: FlavorId) -> Flavor:
+        """One flavor, with the projects that may use it: for administrators.
 
         Raises:
             NotFound: No such flavor, or it is not for the caller.
@@ -121,7 +129,7 @@ class CatalogCases:
 
 
 def _may_use_flavor(caller: Principal, flavor: Flavor) -> bool:
-    return flavor.is_public or is_admin(caller)
+    return flavor.is_public or caller.project in flavor.projects or is_admin(caller)
 
 
 def _may_use_image(caller: Principal, image: Image) -> bool:

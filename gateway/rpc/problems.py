@@ -48,12 +48,14 @@ _IMAGE_FIELDS: Final = {
 _FLAVOR_FIELDS: Final = {
     "id": "flavor_id",
     "name": "flavor.display_name",
-    "is_public": "flavor.public",
-    **{
-        name: f"flavor.{name}"
-        for name in ("memory_mb", "vcpus", "disk_gb", "ephemeral_gb", "swap_mb", "rxtx_factor")
-        + ("description", "extra_specs")
-    },
+    "memory_mb": "flavor.memory_mb",
+    "vcpus": "flavor.vcpus",
+    "disk_gb": "flavor.disk_gb",
+    "ephemeral_gb": "flavor.ephemeral_gb",
+    "swap_mb": "flavor.swap_mb",
+    "rxtx_factor": "flavor.rxtx_factor",
+    "description": "flavor.description",
+    "extra_specs": "flavor.extra_specs",
 }
 #: Records that a request becomes, and which field of the request each of their fields was.
 _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -67,7 +69,7 @@ _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "CreateImage": _IMAGE_FIELDS,
     "ImageChanges": _IMAGE_FIELDS,
     "CreateFlavor": _FLAVOR_FIELDS,
-    "ChangeFlavor": {**_FLAVOR_FIELDS, "id": "name"},
+    "ChangeFlavor": {"description": "flavor.description"},
     "ImportKeypair": {"name": "keypair_id", "public_key": "keypair.public_key", "user": "parent"},
     "InstanceCommand": {"generation": "etag", "project": "name", "instance": "name"},
 }

@@ -3,7 +3,6 @@
 from importlib.metadata import version
 from typing import Final
 
-from gateway.app.catalog import CatalogCases
 from gateway.app.hosts import HostCases
 from gateway.app.pages import PageRequest
 from gateway.rpc.call import Context, caller
@@ -11,8 +10,6 @@ from gateway.rpc.names import host_of
 from gateway.rpc.replies import fitting
 from gateway.rpc.translate.hosts import host_message
 from protos.novaray.v1 import (
-    flavors_pb2,
-    flavors_pb2_grpc,
     hosts_pb2,
     hosts_pb2_grpc,
     versions_pb2,

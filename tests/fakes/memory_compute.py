@@ -17,9 +17,10 @@ from actors.lifecycle.status import status_of
 from actors.model.commands import CreateInstance, InstanceCommand
 from actors.model.errors import AlreadyExists, Expired, NotFound, QuotaExceeded, Stale
 from actors.model.flavor import DEFAULT_FLAVORS, Flavor
+from actors.model.flavor_commands import ChangeFlavor, CreateFlavor, changed
 from actors.model.host import HostUsage
 from actors.model.identity import Principal, Role
-from actors.model.ids import InstanceId, OperationId, ProjectId, UserId, operation_id
+from actors.model.ids import FlavorId, InstanceId, OperationId, ProjectId, UserId, operation_id
 from actors.model.image import Image
 from actors.model.instance import Fault, InstanceRecord, PowerState, VmState
 from actors.model.keypair import KEYPAIR_LIMIT, ImportKeypair, Keypair, read_public_key
@@ -287,6 +288,32 @@ class MemoryCatalog(MemoryPort):
     async def flavors(self) -> tuple[Flavor, ...]:
         await self._called("flavors")
         return tuple(self.all_flavors)
+
+    async def create_flavor(self, command: CreateFlavor) -> Flavor:
+        await self._called("create_flavor")
+        for other in self.all_flavors:
+            if other == command.flavor:
+                return other
+            if other.id == command.id or other.name == command.name:
+                raise AlreadyExists("It is there.", "FLAVOR_EXISTS", "", {"flavor": other.id})
+        self.all_flavors.append(command.flavor)
+        return command.flavor
+
+    async def change_flavor(self, command: ChangeFlavor) -> Flavor:
+        await self._called("change_flavor")
+        at = self._find(command.id)
+        self.all_flavors[at] = changed(self.all_flavors[at], command)
+        return self.all_flavors[at]
+
+    async def delete_flavor(self, flavor: FlavorId) -> None:
+        await self._called("delete_flavor")
+        del self.all_flavors[self._find(flavor)]
+
+    def _find(self, flavor: FlavorId) -> int:
+        for at, held in enumerate(self.all_flavors):
+            if held.id == flavor:
+                return at
+        raise NotFound(f"Flavor {flavor} is gone.", "FLAVOR_NOT_FOUND", "", {"flavor": flavor})
 
     async def images(self) -> tuple[Image, ...]:
         await self._called("images")

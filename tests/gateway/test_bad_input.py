@@ -10,6 +10,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc.error_details_pb2 import BadRequest, PreconditionFailure
 
 from protos.novaray.v1 import instances_pb2 as pb
+from protos.novaray.v1.flavors_pb2 import Flavor
 from protos.novaray.v1.images_pb2 import Image, UploadImageRequest
 from protos.novaray.v1.keypairs_pb2 import Keypair
 from tests.gateway.cloud import (
@@ -167,6 +168,40 @@ OTHERS: list[tuple[str, Fields, grpc.StatusCode, str]] = [
     ("FlavorService.GetFlavor", {"name": "flavors/none"}, MISSING, "FLAVOR_NOT_FOUND"),
     ("FlavorService.ListFlavors", {"page_size": -1}, INVALID, "PAGE_SIZE_INVALID"),
     ("FlavorService.ListFlavors", {"page_token": "x"}, INVALID, "PAGE_TOKEN_INVALID"),
+    ("FlavorService.CreateFlavor", {"flavor": Flavor(display_name="x")}, INVALID, "FIELD_INVALID"),
+    (
+        "FlavorService.CreateFlavor",
+        {"flavor": Flavor(display_name="m1.tiny", memory_mb=1, vcpus=1)},
+        grpc.StatusCode.ALREADY_EXISTS,
+        "FLAVOR_EXISTS",
+    ),
+    (
+        "FlavorService.UpdateFlavor",
+        {"flavor": Flavor(name="flavors/1"), "update_mask": FieldMask(paths=["vcpus"])},
+        INVALID,
+        "FIELD_IMMUTABLE",
+    ),
+    ("FlavorService.UpdateFlavor", {"flavor": Flavor(name="x")}, INVALID, "RESOURCE_NAME_INVALID"),
+    (
+        "FlavorService.ChangeFlavorExtraSpecs",
+        {"name": "flavors/1", "set": {"hw:watchdog_action": "bark"}},
+        INVALID,
+        "EXTRA_SPEC_INVALID",
+    ),
+    ("FlavorService.DeleteFlavor", {"name": "flavors/none"}, MISSING, "FLAVOR_NOT_FOUND"),
+    ("FlavorService.ListFlavorAccess", {"name": "flavors/none"}, MISSING, "FLAVOR_NOT_FOUND"),
+    (
+        "FlavorService.AddFlavorAccess",
+        {"name": "flavors/1", "project": "demo"},
+        INVALID,
+        "RESOURCE_NAME_INVALID",
+    ),
+    (
+        "FlavorService.RemoveFlavorAccess",
+        {"name": "flavors/none", "project": "projects/demo"},
+        MISSING,
+        "FLAVOR_NOT_FOUND",
+    ),
     ("ImageService.GetImage", {"name": "images/none"}, MISSING, "IMAGE_NOT_FOUND"),
     ("ImageService.ListImages", {"page_size": -7}, INVALID, "PAGE_SIZE_INVALID"),
     ("ImageService.ListImages", {"filter": "visibility = shared"}, INVALID, "FILTER_INVALID"),

@@ -23,6 +23,7 @@ from actors.lifecycle.events import Moved, PowerObserved, Requested
 from actors.lifecycle.guards import ALLOWED, Guard
 from actors.lifecycle.status import status
 from actors.model.errors import ComputeError, Kind
+from actors.model.extra_specs import SERVED
 from actors.model.instance import PowerState, Status, TaskState, VmState
 from actors.model.operation import Action, OperationState
 from actors.ports.host import HostStep
@@ -267,6 +268,11 @@ def _decisions() -> str:
     return table(("record", "what it decides"), *rows)
 
 
+def _extra_specs() -> str:
+    rows = [(code(name), spec.values, spec.meaning) for name, spec in SERVED.items()]
+    return table(("extra spec", "values", "what it does"), *rows)
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "status": _status,
     "diagram": _diagram,
@@ -277,6 +283,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "operation": _operation,
     "kinds": _kinds,
     "decisions": _decisions,
+    "extra_specs": _extra_specs,
 }
 _PART = re.compile(
     r"(<!-- generated: (?P<name>\w+) -->\n)(?P<body>.*?)(<!-- end of generated: (?P=name) -->)",

@@ -24,15 +24,19 @@ _sym_db = _symbol_database.Default()
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fprotos/novaray/v1/flavors.proto\x12\nnovaray.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\"\x93\x02\n\x06\x46lavor\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x05\x12\x13\n\x05vcpus\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x05\x12\x17\n\tmemory_mb\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x05\x12\x15\n\x07\x64isk_gb\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x05\x12\x1a\n\x0c\x65phemeral_gb\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x05\x12\x15\n\x07swap_mb\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x05\x12\x19\n\x0brxtx_factor\x18\x08 \x01(\x01\x42\x04\xe2\x41\x01\x05\x12\x0e\n\x06public\x18\t \x01(\x08:6\xea\x41\x33\n\x0enovaray/Flavor\x12\x10\x66lavors/{flavor}*\x07\x66lavors2\x06\x66lavor\"9\n\x10GetFlavorRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xe2\x41\x01\x02\xfa\x41\x10\n\x0enovaray/Flavor\"G\n\x12ListFlavorsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"S\n\x13ListFlavorsResponse\x12#\n\x07\x66lavors\x18\x01 \x03(\x0b\x32\x12.novaray.v1.Flavor\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9e\x01\n\rFlavorService\x12=\n\tGetFlavor\x12\x1c.novaray.v1.GetFlavorRequest\x1a\x12.novaray.v1.Flavor\x12N\n\x0bListFlavors\x12\x1e.novaray.v1.ListFlavorsRequest\x1a\x1f.novaray.v1.ListFlavorsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fprotos/novaray/v1/flavors.proto\x12\nnovaray.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\"\x9a\x03\n\x06\x46lavor\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x05\x12\x13\n\x05vcpus\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x05\x12\x17\n\tmemory_mb\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x05\x12\x15\n\x07\x64isk_gb\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x05\x12\x1a\n\x0c\x65phemeral_gb\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x05\x12\x15\n\x07swap_mb\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x05\x12\x19\n\x0brxtx_factor\x18\x08 \x01(\x01\x42\x04\xe2\x41\x01\x05\x12\x14\n\x06public\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x05\x12\x13\n\x0b\x64\x65scription\x18\n \x01(\t\x12\x37\n\x0b\x65xtra_specs\x18\x0b \x03(\x0b\x32\".novaray.v1.Flavor.ExtraSpecsEntry\x1a\x31\n\x0f\x45xtraSpecsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:6\xea\x41\x33\n\x0enovaray/Flavor\x12\x10\x66lavors/{flavor}*\x07\x66lavors2\x06\x66lavor\"9\n\x10GetFlavorRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xe2\x41\x01\x02\xfa\x41\x10\n\x0enovaray/Flavor\"G\n\x12ListFlavorsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"S\n\x13ListFlavorsResponse\x12#\n\x07\x66lavors\x18\x01 \x03(\x0b\x32\x12.novaray.v1.Flavor\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"r\n\x13\x43reateFlavorRequest\x12\x17\n\tflavor_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12(\n\x06\x66lavor\x18\x02 \x01(\x0b\x32\x12.novaray.v1.FlavorB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"v\n\x13UpdateFlavorRequest\x12(\n\x06\x66lavor\x18\x01 \x01(\x0b\x32\x12.novaray.v1.FlavorB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\"\xce\x01\n\x1d\x43hangeFlavorExtraSpecsRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xe2\x41\x01\x02\xfa\x41\x10\n\x0enovaray/Flavor\x12\x45\n\x03set\x18\x02 \x03(\x0b\x32\x32.novaray.v1.ChangeFlavorExtraSpecsRequest.SetEntryB\x04\xe2\x41\x01\x01\x12\x13\n\x05unset\x18\x03 \x03(\tB\x04\xe2\x41\x01\x01\x1a*\n\x08SetEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"<\n\x13\x44\x65leteFlavorRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xe2\x41\x01\x02\xfa\x41\x10\n\x0enovaray/Flavor\"@\n\x17ListFlavorAccessRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xe2\x41\x01\x02\xfa\x41\x10\n\x0enovaray/Flavor\",\n\x18ListFlavorAccessResponse\x12\x10\n\x08projects\x18\x01 \x03(\t\"V\n\x16\x41\x64\x64\x46lavorAccessRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xe2\x41\x01\x02\xfa\x41\x10\n\x0enovaray/Flavor\x12\x15\n\x07project\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"Y\n\x19RemoveFlavorAccessRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xe2\x41\x01\x02\xfa\x41\x10\n\x0enovaray/Flavor\x12\x15\n\x07project\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x32\xe9\x05\n\rFlavorService\x12=\n\tGetFlavor\x12\x1c.novaray.v1.GetFlavorRequest\x1a\x12.novaray.v1.Flavor\x12N\n\x0bListFlavors\x12\x1e.novaray.v1.ListFlavorsRequest\x1a\x1f.novaray.v1.ListFlavorsResponse\x12\x43\n\x0c\x43reateFlavor\x12\x1f.novaray.v1.CreateFlavorRequest\x1a\x12.novaray.v1.Flavor\x12\x43\n\x0cUpdateFlavor\x12\x1f.novaray.v1.UpdateFlavorRequest\x1a\x12.novaray.v1.Flavor\x12W\n\x16\x43hangeFlavorExtraSpecs\x12).novaray.v1.ChangeFlavorExtraSpecsRequest\x1a\x12.novaray.v1.Flavor\x12G\n\x0c\x44\x65leteFlavor\x12\x1f.novaray.v1.DeleteFlavorRequest\x1a\x16.google.protobuf.Empty\x12]\n\x10ListFlavorAccess\x12#.novaray.v1.ListFlavorAccessRequest\x1a$.novaray.v1.ListFlavorAccessResponse\x12[\n\x0f\x41\x64\x64\x46lavorAccess\x12\".novaray.v1.AddFlavorAccessRequest\x1a$.novaray.v1.ListFlavorAccessResponse\x12\x61\n\x12RemoveFlavorAccess\x12%.novaray.v1.RemoveFlavorAccessRequest\x1a$.novaray.v1.ListFlavorAccessResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.novaray.v1.flavors_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_FLAVOR_EXTRASPECSENTRY']._loaded_options = None
+  _globals['_FLAVOR_EXTRASPECSENTRY']._serialized_options = b'8\001'
   _globals['_FLAVOR'].fields_by_name['name']._loaded_options = None
   _globals['_FLAVOR'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_FLAVOR'].fields_by_name['display_name']._loaded_options = None
@@ -49,6 +53,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FLAVOR'].fields_by_name['swap_mb']._serialized_options = b'\342A\001\005'
   _globals['_FLAVOR'].fields_by_name['rxtx_factor']._loaded_options = None
   _globals['_FLAVOR'].fields_by_name['rxtx_factor']._serialized_options = b'\342A\001\005'
+  _globals['_FLAVOR'].fields_by_name['public']._loaded_options = None
+  _globals['_FLAVOR'].fields_by_name['public']._serialized_options = b'\342A\001\005'
   _globals['_FLAVOR']._loaded_options = None
   _globals['_FLAVOR']._serialized_options = b'\352A3\n\016novaray/Flavor\022\020flavors/{flavor}*\007flavors2\006flavor'
   _globals['_GETFLAVORREQUEST'].fields_by_name['name']._loaded_options = None
@@ -57,14 +63,64 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTFLAVORSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
   _globals['_LISTFLAVORSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTFLAVORSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
-  _globals['_FLAVOR']._serialized_start=108
-  _globals['_FLAVOR']._serialized_end=383
-  _globals['_GETFLAVORREQUEST']._serialized_start=385
-  _globals['_GETFLAVORREQUEST']._serialized_end=442
-  _globals['_LISTFLAVORSREQUEST']._serialized_start=444
-  _globals['_LISTFLAVORSREQUEST']._serialized_end=515
-  _globals['_LISTFLAVORSRESPONSE']._serialized_start=517
-  _globals['_LISTFLAVORSRESPONSE']._serialized_end=600
-  _globals['_FLAVORSERVICE']._serialized_start=603
-  _globals['_FLAVORSERVICE']._serialized_end=761
+  _globals['_CREATEFLAVORREQUEST'].fields_by_name['flavor_id']._loaded_options = None
+  _globals['_CREATEFLAVORREQUEST'].fields_by_name['flavor_id']._serialized_options = b'\342A\001\001'
+  _globals['_CREATEFLAVORREQUEST'].fields_by_name['flavor']._loaded_options = None
+  _globals['_CREATEFLAVORREQUEST'].fields_by_name['flavor']._serialized_options = b'\342A\001\002'
+  _globals['_CREATEFLAVORREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEFLAVORREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_UPDATEFLAVORREQUEST'].fields_by_name['flavor']._loaded_options = None
+  _globals['_UPDATEFLAVORREQUEST'].fields_by_name['flavor']._serialized_options = b'\342A\001\002'
+  _globals['_UPDATEFLAVORREQUEST'].fields_by_name['update_mask']._loaded_options = None
+  _globals['_UPDATEFLAVORREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\001'
+  _globals['_CHANGEFLAVOREXTRASPECSREQUEST_SETENTRY']._loaded_options = None
+  _globals['_CHANGEFLAVOREXTRASPECSREQUEST_SETENTRY']._serialized_options = b'8\001'
+  _globals['_CHANGEFLAVOREXTRASPECSREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_CHANGEFLAVOREXTRASPECSREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\020\n\016novaray/Flavor'
+  _globals['_CHANGEFLAVOREXTRASPECSREQUEST'].fields_by_name['set']._loaded_options = None
+  _globals['_CHANGEFLAVOREXTRASPECSREQUEST'].fields_by_name['set']._serialized_options = b'\342A\001\001'
+  _globals['_CHANGEFLAVOREXTRASPECSREQUEST'].fields_by_name['unset']._loaded_options = None
+  _globals['_CHANGEFLAVOREXTRASPECSREQUEST'].fields_by_name['unset']._serialized_options = b'\342A\001\001'
+  _globals['_DELETEFLAVORREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_DELETEFLAVORREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\020\n\016novaray/Flavor'
+  _globals['_LISTFLAVORACCESSREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_LISTFLAVORACCESSREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\020\n\016novaray/Flavor'
+  _globals['_ADDFLAVORACCESSREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_ADDFLAVORACCESSREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\020\n\016novaray/Flavor'
+  _globals['_ADDFLAVORACCESSREQUEST'].fields_by_name['project']._loaded_options = None
+  _globals['_ADDFLAVORACCESSREQUEST'].fields_by_name['project']._serialized_options = b'\342A\001\002'
+  _globals['_REMOVEFLAVORACCESSREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_REMOVEFLAVORACCESSREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\020\n\016novaray/Flavor'
+  _globals['_REMOVEFLAVORACCESSREQUEST'].fields_by_name['project']._loaded_options = None
+  _globals['_REMOVEFLAVORACCESSREQUEST'].fields_by_name['project']._serialized_options = b'\342A\001\002'
+  _globals['_FLAVOR']._serialized_start=171
+  _globals['_FLAVOR']._serialized_end=581
+  _globals['_FLAVOR_EXTRASPECSENTRY']._serialized_start=476
+  _globals['_FLAVOR_EXTRASPECSENTRY']._serialized_end=525
+  _globals['_GETFLAVORREQUEST']._serialized_start=583
+  _globals['_GETFLAVORREQUEST']._serialized_end=640
+  _globals['_LISTFLAVORSREQUEST']._serialized_start=642
+  _globals['_LISTFLAVORSREQUEST']._serialized_end=713
+  _globals['_LISTFLAVORSRESPONSE']._serialized_start=715
+  _globals['_LISTFLAVORSRESPONSE']._serialized_end=798
+  _globals['_CREATEFLAVORREQUEST']._serialized_start=800
+  _globals['_CREATEFLAVORREQUEST']._serialized_end=914
+  _globals['_UPDATEFLAVORREQUEST']._serialized_start=916
+  _globals['_UPDATEFLAVORREQUEST']._serialized_end=1034
+  _globals['_CHANGEFLAVOREXTRASPECSREQUEST']._serialized_start=1037
+  _globals['_CHANGEFLAVOREXTRASPECSREQUEST']._serialized_end=1243
+  _globals['_CHANGEFLAVOREXTRASPECSREQUEST_SETENTRY']._serialized_start=1201
+  _globals['_CHANGEFLAVOREXTRASPECSREQUEST_SETENTRY']._serialized_end=1243
+  _globals['_DELETEFLAVORREQUEST']._serialized_start=1245
+  _globals['_DELETEFLAVORREQUEST']._serialized_end=1305
+  _globals['_LISTFLAVORACCESSREQUEST']._serialized_start=1307
+  _globals['_LISTFLAVORACCESSREQUEST']._serialized_end=1371
+  _globals['_LISTFLAVORACCESSRESPONSE']._serialized_start=1373
+  _globals['_LISTFLAVORACCESSRESPONSE']._serialized_end=1417
+  _globals['_ADDFLAVORACCESSREQUEST']._serialized_start=1419
+  _globals['_ADDFLAVORACCESSREQUEST']._serialized_end=1505
+  _globals['_REMOVEFLAVORACCESSREQUEST']._serialized_start=1507
+  _globals['_REMOVEFLAVORACCESSREQUEST']._serialized_end=1596
+  _globals['_FLAVORSERVICE']._serialized_start=1599
+  _globals['_FLAVORSERVICE']._serialized_end=2344
 # @@protoc_insertion_point(module_scope)

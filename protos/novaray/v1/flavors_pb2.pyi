@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
@@ -24,6 +25,26 @@ class Flavor(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class ExtraSpecsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     VCPUS_FIELD_NUMBER: _builtins.int
@@ -33,6 +54,8 @@ class Flavor(_message.Message):
     SWAP_MB_FIELD_NUMBER: _builtins.int
     RXTX_FACTOR_FIELD_NUMBER: _builtins.int
     PUBLIC_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    EXTRA_SPECS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`flavors/{id}`."""
     display_name: _builtins.str
@@ -50,7 +73,13 @@ class Flavor(_message.Message):
     rxtx_factor: _builtins.float
     """Nova's share of network bandwidth; shown, not enforced."""
     public: _builtins.bool
-    """Whether every project may use it."""
+    """Whether every project may use it. Else those that were given access, and admins. Immutable."""
+    description: _builtins.str
+    """For people. At most 65,535 characters."""
+    @_builtins.property
+    def extra_specs(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What it says beyond its numbers: docs/flavors.md has the list. At most 128; see ChangeFlavorExtraSpecs."""
+
     def __init__(
         self,
         *,
@@ -63,10 +92,12 @@ class Flavor(_message.Message):
         swap_mb: _builtins.int = ...,
         rxtx_factor: _builtins.float = ...,
         public: _builtins.bool = ...,
+        description: _builtins.str = ...,
+        extra_specs: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["disk_gb", b"disk_gb", "display_name", b"display_name", "ephemeral_gb", b"ephemeral_gb", "memory_mb", b"memory_mb", "name", b"name", "public", b"public", "rxtx_factor", b"rxtx_factor", "swap_mb", b"swap_mb", "vcpus", b"vcpus"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "disk_gb", b"disk_gb", "display_name", b"display_name", "ephemeral_gb", b"ephemeral_gb", "extra_specs", b"extra_specs", "memory_mb", b"memory_mb", "name", b"name", "public", b"public", "rxtx_factor", b"rxtx_factor", "swap_mb", b"swap_mb", "vcpus", b"vcpus"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -147,3 +178,241 @@ class ListFlavorsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListFlavorsResponse: _TypeAlias = ListFlavorsResponse  # noqa: Y015
+
+@_typing.final
+class CreateFlavorRequest(_message.Message):
+    """Request of CreateFlavor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FLAVOR_ID_FIELD_NUMBER: _builtins.int
+    FLAVOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    flavor_id: _builtins.str
+    """Its id: 1 to 255 letters, digits or any of `. _ -`. Empty: a UUID is made."""
+    request_id: _builtins.str
+    """A UUID: the same request sent again with it gets the same answer, not ALREADY_EXISTS."""
+    @_builtins.property
+    def flavor(self) -> Global___Flavor:
+        """The flavor; its name is not read. `display_name`, `memory_mb` and `vcpus` must be given. A `rxtx_factor` of 0
+        counts as 1.
+        """
+
+    def __init__(
+        self,
+        *,
+        flavor_id: _builtins.str = ...,
+        flavor: Global___Flavor | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["flavor", b"flavor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flavor", b"flavor", "flavor_id", b"flavor_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateFlavorRequest: _TypeAlias = CreateFlavorRequest  # noqa: Y015
+
+@_typing.final
+class UpdateFlavorRequest(_message.Message):
+    """Request of UpdateFlavor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FLAVOR_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def flavor(self) -> Global___Flavor:
+        """The flavor, with its name and the new description."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """What to change. Only `description` can be."""
+
+    def __init__(
+        self,
+        *,
+        flavor: Global___Flavor | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["flavor", b"flavor", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flavor", b"flavor", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateFlavorRequest: _TypeAlias = UpdateFlavorRequest  # noqa: Y015
+
+@_typing.final
+class ChangeFlavorExtraSpecsRequest(_message.Message):
+    """Request of ChangeFlavorExtraSpecs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SetEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SET_FIELD_NUMBER: _builtins.int
+    UNSET_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`flavors/{id}`."""
+    @_builtins.property
+    def set(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Added, or put in the place of what stood there."""
+
+    @_builtins.property
+    def unset(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Taken away. One that is not there is no error."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        set: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        unset: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "set", b"set", "unset", b"unset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeFlavorExtraSpecsRequest: _TypeAlias = ChangeFlavorExtraSpecsRequest  # noqa: Y015
+
+@_typing.final
+class DeleteFlavorRequest(_message.Message):
+    """Request of DeleteFlavor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`flavors/{id}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteFlavorRequest: _TypeAlias = DeleteFlavorRequest  # noqa: Y015
+
+@_typing.final
+class ListFlavorAccessRequest(_message.Message):
+    """Request of ListFlavorAccess."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`flavors/{id}`, of one that is not public."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFlavorAccessRequest: _TypeAlias = ListFlavorAccessRequest  # noqa: Y015
+
+@_typing.final
+class ListFlavorAccessResponse(_message.Message):
+    """Response of ListFlavorAccess, AddFlavorAccess and RemoveFlavorAccess."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def projects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """`projects/{project}`, in order of name. Not in pages: they are few."""
+
+    def __init__(
+        self,
+        *,
+        projects: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["projects", b"projects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFlavorAccessResponse: _TypeAlias = ListFlavorAccessResponse  # noqa: Y015
+
+@_typing.final
+class AddFlavorAccessRequest(_message.Message):
+    """Request of AddFlavorAccess."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`flavors/{id}`, of one that is not public."""
+    project: _builtins.str
+    """`projects/{project}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        project: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddFlavorAccessRequest: _TypeAlias = AddFlavorAccessRequest  # noqa: Y015
+
+@_typing.final
+class RemoveFlavorAccessRequest(_message.Message):
+    """Request of RemoveFlavorAccess."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`flavors/{id}`, of one that is not public."""
+    project: _builtins.str
+    """`projects/{project}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        project: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveFlavorAccessRequest: _TypeAlias = RemoveFlavorAccessRequest  # noqa: Y015

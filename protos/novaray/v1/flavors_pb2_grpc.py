@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from protos.novaray.v1 import flavors_pb2 as protos_dot_novaray_dot_v1_dot_flavors__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -45,6 +46,41 @@ class FlavorServiceStub:
                 request_serializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorsRequest.SerializeToString,
                 response_deserializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorsResponse.FromString,
                 _registered_method=True)
+        self.CreateFlavor = channel.unary_unary(
+                '/novaray.v1.FlavorService/CreateFlavor',
+                request_serializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.CreateFlavorRequest.SerializeToString,
+                response_deserializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.Flavor.FromString,
+                _registered_method=True)
+        self.UpdateFlavor = channel.unary_unary(
+                '/novaray.v1.FlavorService/UpdateFlavor',
+                request_serializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.UpdateFlavorRequest.SerializeToString,
+                response_deserializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.Flavor.FromString,
+                _registered_method=True)
+        self.ChangeFlavorExtraSpecs = channel.unary_unary(
+                '/novaray.v1.FlavorService/ChangeFlavorExtraSpecs',
+                request_serializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.ChangeFlavorExtraSpecsRequest.SerializeToString,
+                response_deserializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.Flavor.FromString,
+                _registered_method=True)
+        self.DeleteFlavor = channel.unary_unary(
+                '/novaray.v1.FlavorService/DeleteFlavor',
+                request_serializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.DeleteFlavorRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ListFlavorAccess = channel.unary_unary(
+                '/novaray.v1.FlavorService/ListFlavorAccess',
+                request_serializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorAccessRequest.SerializeToString,
+                response_deserializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorAccessResponse.FromString,
+                _registered_method=True)
+        self.AddFlavorAccess = channel.unary_unary(
+                '/novaray.v1.FlavorService/AddFlavorAccess',
+                request_serializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.AddFlavorAccessRequest.SerializeToString,
+                response_deserializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorAccessResponse.FromString,
+                _registered_method=True)
+        self.RemoveFlavorAccess = channel.unary_unary(
+                '/novaray.v1.FlavorService/RemoveFlavorAccess',
+                request_serializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.RemoveFlavorAccessRequest.SerializeToString,
+                response_deserializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorAccessResponse.FromString,
+                _registered_method=True)
 
 
 class FlavorServiceServicer:
@@ -65,6 +101,55 @@ class FlavorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateFlavor(self, request, context):
+        """Makes a size known. For admins, as all below.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateFlavor(self, request, context):
+        """Changes the description; the numbers of a flavor never change.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeFlavorExtraSpecs(self, request, context):
+        """Sets and unsets extra specs. Instances keep those that they were made with.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteFlavor(self, request, context):
+        """Forgets a flavor. Instances keep the copy they were made with.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFlavorAccess(self, request, context):
+        """The projects that may use a flavor that is not public.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddFlavorAccess(self, request, context):
+        """Lets a project use a flavor that is not public. One that may already is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveFlavorAccess(self, request, context):
+        """Takes that away. A project that may not is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FlavorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +162,41 @@ def add_FlavorServiceServicer_to_server(servicer, server):
                     servicer.ListFlavors,
                     request_deserializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorsRequest.FromString,
                     response_serializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorsResponse.SerializeToString,
+            ),
+            'CreateFlavor': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateFlavor,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.CreateFlavorRequest.FromString,
+                    response_serializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.Flavor.SerializeToString,
+            ),
+            'UpdateFlavor': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateFlavor,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.UpdateFlavorRequest.FromString,
+                    response_serializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.Flavor.SerializeToString,
+            ),
+            'ChangeFlavorExtraSpecs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeFlavorExtraSpecs,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.ChangeFlavorExtraSpecsRequest.FromString,
+                    response_serializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.Flavor.SerializeToString,
+            ),
+            'DeleteFlavor': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteFlavor,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.DeleteFlavorRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ListFlavorAccess': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFlavorAccess,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorAccessRequest.FromString,
+                    response_serializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorAccessResponse.SerializeToString,
+            ),
+            'AddFlavorAccess': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddFlavorAccess,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.AddFlavorAccessRequest.FromString,
+                    response_serializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorAccessResponse.SerializeToString,
+            ),
+            'RemoveFlavorAccess': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveFlavorAccess,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.RemoveFlavorAccessRequest.FromString,
+                    response_serializer=protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorAccessResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +254,195 @@ class FlavorService:
             '/novaray.v1.FlavorService/ListFlavors',
             protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorsRequest.SerializeToString,
             protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateFlavor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.FlavorService/CreateFlavor',
+            protos_dot_novaray_dot_v1_dot_flavors__pb2.CreateFlavorRequest.SerializeToString,
+            protos_dot_novaray_dot_v1_dot_flavors__pb2.Flavor.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateFlavor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.FlavorService/UpdateFlavor',
+            protos_dot_novaray_dot_v1_dot_flavors__pb2.UpdateFlavorRequest.SerializeToString,
+            protos_dot_novaray_dot_v1_dot_flavors__pb2.Flavor.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeFlavorExtraSpecs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.FlavorService/ChangeFlavorExtraSpecs',
+            protos_dot_novaray_dot_v1_dot_flavors__pb2.ChangeFlavorExtraSpecsRequest.SerializeToString,
+            protos_dot_novaray_dot_v1_dot_flavors__pb2.Flavor.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteFlavor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.FlavorService/DeleteFlavor',
+            protos_dot_novaray_dot_v1_dot_flavors__pb2.DeleteFlavorRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFlavorAccess(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.FlavorService/ListFlavorAccess',
+            protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorAccessRequest.SerializeToString,
+            protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorAccessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddFlavorAccess(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.FlavorService/AddFlavorAccess',
+            protos_dot_novaray_dot_v1_dot_flavors__pb2.AddFlavorAccessRequest.SerializeToString,
+            protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorAccessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveFlavorAccess(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.FlavorService/RemoveFlavorAccess',
+            protos_dot_novaray_dot_v1_dot_flavors__pb2.RemoveFlavorAccessRequest.SerializeToString,
+            protos_dot_novaray_dot_v1_dot_flavors__pb2.ListFlavorAccessResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from protos.novaray.v1 import flavors_pb2 as _flavors_pb2
 import abc as _abc_1
@@ -37,6 +38,20 @@ class FlavorServiceStub:
     """One flavor, by id."""
     ListFlavors: _grpc.UnaryUnaryMultiCallable[_flavors_pb2.ListFlavorsRequest, _flavors_pb2.ListFlavorsResponse]
     """All flavors the caller may use, by memory."""
+    CreateFlavor: _grpc.UnaryUnaryMultiCallable[_flavors_pb2.CreateFlavorRequest, _flavors_pb2.Flavor]
+    """Makes a size known. For admins, as all below."""
+    UpdateFlavor: _grpc.UnaryUnaryMultiCallable[_flavors_pb2.UpdateFlavorRequest, _flavors_pb2.Flavor]
+    """Changes the description; the numbers of a flavor never change."""
+    ChangeFlavorExtraSpecs: _grpc.UnaryUnaryMultiCallable[_flavors_pb2.ChangeFlavorExtraSpecsRequest, _flavors_pb2.Flavor]
+    """Sets and unsets extra specs. Instances keep those that they were made with."""
+    DeleteFlavor: _grpc.UnaryUnaryMultiCallable[_flavors_pb2.DeleteFlavorRequest, _empty_pb2.Empty]
+    """Forgets a flavor. Instances keep the copy they were made with."""
+    ListFlavorAccess: _grpc.UnaryUnaryMultiCallable[_flavors_pb2.ListFlavorAccessRequest, _flavors_pb2.ListFlavorAccessResponse]
+    """The projects that may use a flavor that is not public."""
+    AddFlavorAccess: _grpc.UnaryUnaryMultiCallable[_flavors_pb2.AddFlavorAccessRequest, _flavors_pb2.ListFlavorAccessResponse]
+    """Lets a project use a flavor that is not public. One that may already is no error."""
+    RemoveFlavorAccess: _grpc.UnaryUnaryMultiCallable[_flavors_pb2.RemoveFlavorAccessRequest, _flavors_pb2.ListFlavorAccessResponse]
+    """Takes that away. A project that may not is no error."""
 
 @_typing.type_check_only
 class FlavorServiceAsyncStub(FlavorServiceStub):
@@ -47,6 +62,20 @@ class FlavorServiceAsyncStub(FlavorServiceStub):
     """One flavor, by id."""
     ListFlavors: _aio.UnaryUnaryMultiCallable[_flavors_pb2.ListFlavorsRequest, _flavors_pb2.ListFlavorsResponse]  # type: ignore[assignment]
     """All flavors the caller may use, by memory."""
+    CreateFlavor: _aio.UnaryUnaryMultiCallable[_flavors_pb2.CreateFlavorRequest, _flavors_pb2.Flavor]  # type: ignore[assignment]
+    """Makes a size known. For admins, as all below."""
+    UpdateFlavor: _aio.UnaryUnaryMultiCallable[_flavors_pb2.UpdateFlavorRequest, _flavors_pb2.Flavor]  # type: ignore[assignment]
+    """Changes the description; the numbers of a flavor never change."""
+    ChangeFlavorExtraSpecs: _aio.UnaryUnaryMultiCallable[_flavors_pb2.ChangeFlavorExtraSpecsRequest, _flavors_pb2.Flavor]  # type: ignore[assignment]
+    """Sets and unsets extra specs. Instances keep those that they were made with."""
+    DeleteFlavor: _aio.UnaryUnaryMultiCallable[_flavors_pb2.DeleteFlavorRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Forgets a flavor. Instances keep the copy they were made with."""
+    ListFlavorAccess: _aio.UnaryUnaryMultiCallable[_flavors_pb2.ListFlavorAccessRequest, _flavors_pb2.ListFlavorAccessResponse]  # type: ignore[assignment]
+    """The projects that may use a flavor that is not public."""
+    AddFlavorAccess: _aio.UnaryUnaryMultiCallable[_flavors_pb2.AddFlavorAccessRequest, _flavors_pb2.ListFlavorAccessResponse]  # type: ignore[assignment]
+    """Lets a project use a flavor that is not public. One that may already is no error."""
+    RemoveFlavorAccess: _aio.UnaryUnaryMultiCallable[_flavors_pb2.RemoveFlavorAccessRequest, _flavors_pb2.ListFlavorAccessResponse]  # type: ignore[assignment]
+    """Takes that away. A project that may not is no error."""
 
 class FlavorServiceServicer(metaclass=_abc_1.ABCMeta):
     """The sizes an instance can have."""
@@ -66,5 +95,61 @@ class FlavorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_flavors_pb2.ListFlavorsResponse, _abc.Awaitable[_flavors_pb2.ListFlavorsResponse]]:
         """All flavors the caller may use, by memory."""
+
+    @_abc_1.abstractmethod
+    def CreateFlavor(
+        self,
+        request: _flavors_pb2.CreateFlavorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_flavors_pb2.Flavor, _abc.Awaitable[_flavors_pb2.Flavor]]:
+        """Makes a size known. For admins, as all below."""
+
+    @_abc_1.abstractmethod
+    def UpdateFlavor(
+        self,
+        request: _flavors_pb2.UpdateFlavorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_flavors_pb2.Flavor, _abc.Awaitable[_flavors_pb2.Flavor]]:
+        """Changes the description; the numbers of a flavor never change."""
+
+    @_abc_1.abstractmethod
+    def ChangeFlavorExtraSpecs(
+        self,
+        request: _flavors_pb2.ChangeFlavorExtraSpecsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_flavors_pb2.Flavor, _abc.Awaitable[_flavors_pb2.Flavor]]:
+        """Sets and unsets extra specs. Instances keep those that they were made with."""
+
+    @_abc_1.abstractmethod
+    def DeleteFlavor(
+        self,
+        request: _flavors_pb2.DeleteFlavorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Forgets a flavor. Instances keep the copy they were made with."""
+
+    @_abc_1.abstractmethod
+    def ListFlavorAccess(
+        self,
+        request: _flavors_pb2.ListFlavorAccessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_flavors_pb2.ListFlavorAccessResponse, _abc.Awaitable[_flavors_pb2.ListFlavorAccessResponse]]:
+        """The projects that may use a flavor that is not public."""
+
+    @_abc_1.abstractmethod
+    def AddFlavorAccess(
+        self,
+        request: _flavors_pb2.AddFlavorAccessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_flavors_pb2.ListFlavorAccessResponse, _abc.Awaitable[_flavors_pb2.ListFlavorAccessResponse]]:
+        """Lets a project use a flavor that is not public. One that may already is no error."""
+
+    @_abc_1.abstractmethod
+    def RemoveFlavorAccess(
+        self,
+        request: _flavors_pb2.RemoveFlavorAccessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_flavors_pb2.ListFlavorAccessResponse, _abc.Awaitable[_flavors_pb2.ListFlavorAccessResponse]]:
+        """Takes that away. A project that may not is no error."""
 
 def add_FlavorServiceServicer_to_server(servicer: FlavorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -4,6 +4,7 @@ from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network
 
 from actors.model.flavor import Resources
+from actors.model.guest_data import GuestData
 from actors.model.host import Claim, HostRecord, Inventory
 from actors.model.identity import Role, TokenRecord
 from actors.model.ids import HostId, ImageId, NetworkId, PortId, RequestId, UserId, partition_of
@@ -21,6 +22,7 @@ from actors.store.tables import (
     put_claim,
     put_eviction,
     put_flavor,
+    put_guest_data,
     put_host,
     put_image,
     put_instance,
@@ -105,6 +107,7 @@ PUTS: tuple[Put, ...] = (
         )
     ),
     put_eviction(Eviction(host_id=HOST, instance=VM.id, sequence=1, record=VM)),
+    put_guest_data(GuestData(id=operation(VM).id, instance=VM.id)),
 )
 
 
