@@ -7,10 +7,10 @@ the instances' actors what the hypervisor says.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -19,6 +19,7 @@ import ray
 from actors.drivers.console_log import read_console_log
 from actors.drivers.console_session import Console
 from actors.drivers.consoles import Consoles
+from actors.drivers.copy_work import CopyWork
 from actors.drivers.guest_shelf import GuestShelf
 from actors.drivers.guest_work import GuestWork
 from actors.drivers.image_cache import ImageCache
@@ -106,6 +107,7 @@ class HostActor:
             self._threads,
             ports.clock,
             ports.gate,
+            CopyWork(self._hypervisor, ports.images, self._threads, ports.clock).acts(),
         )
         self._lanes = Lanes()
         self._consoles = Consoles()
@@ -148,7 +150,7 @@ class HostActor:
         results: list[StepResult] = []
         told: list[asyncio.Task[None]] = []
         power = self._observed.of(instance)
-        async with lane.turn(instance, job.sequence):
+        async with lane.turn(instance, job.sequence), self._watched(instance, job.sequence):
             for step in job.steps:
                 result = await self._work.step(step, job, lane)
                 results.append(result)
@@ -166,6 +168,16 @@ class HostActor:
         # Nothing is told after the answer: another attempt's steps have the same names.
         await asyncio.gather(*told)
         return HostOutcome(tuple(results), power)
+
+    @asynccontextmanager
+    async def _watched(self, instance: InstanceId, sequence: int) -> AsyncIterator[None]:
+        """What libvirt said meanwhile is not lost with a job that breaks."""
+        try:
+            yield
+        except BaseException:
+            if self._observed.job_broken(instance, sequence):
+                self._news.set()
+            raise
 
     @ray.method
     async def console_output(self, instance: InstanceId, offset: int, limit: int) -> ConsoleOutput:
@@ -309,7 +321,24 @@ class HostActor:
         """Tell the instances' actors what changed under no operation."""
         await self._news.wait()
         self._news.clear()
-        await self._send(self._observed.take())
+        await self._send(await self._as_they_are(self._observed.take()))
+
+    async def _as_they_are(self, news: tuple[News, ...]) -> tuple[News, ...]:
+        """What these guests are by now.
+
+        An event comes in its own time: a reboot's "stopped" may come after the guest has started.
+        """
+        try:
+            states = await asyncio.gather(*(self._power(one.instance) for one in news))
+        except ComputeError:
+            self._look.set()  # the next comparison will tell
+            raise
+        return tuple(
+            replace(one, power_state=state) for one, state in zip(news, states, strict=True)
+        )
+
+    async def _power(self, instance: InstanceId) -> PowerState:
+        return await self._blocking(lambda: self._hypervisor.power_state(instance))
 
     async def _catch_up(self) -> None:
         """After a start or a lost connection, and now and then: compare all with libvirt."""
@@ -392,7 +421,7 @@ class HostActor:
         )
         try:
             await self._ports.reports.power(reports)
-        except Unavailable:
+        except ComputeError:
             self._look.set()  # the next comparison will tell
             raise
         for one in news:

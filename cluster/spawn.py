@@ -80,7 +80,7 @@ def spawn_control(settings: Settings, control: str) -> None:
     _make(ImageActor, options(IMAGES)).remote(
         store, clock, str(settings.images_dir), settings.max_image_gb << 30
     )
-    cluster = Cluster(SchedulerHandle(), NetworkHandle(), HostsHandle())
+    cluster = Cluster(SchedulerHandle(), NetworkHandle(), HostsHandle(), ImagesHandle())
     for number in range(settings.partitions):
         _make(InstanceActor, options(instances_name(number))).remote(
             number,

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Final, TypeVar
 
+from actors.drivers.acts import Act
 from actors.drivers.guest_shelf import GuestShelf
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lane
@@ -21,12 +22,12 @@ _log: Final = logging.getLogger(__name__)
 #: A guest that is still booting loses the ACPI button: it is pressed again, seconds apart.
 _BUTTON_SECONDS: Final = 5.0
 
+#: Between two tries to abort a save: one that comes before the save has begun does nothing.
+_ABORT_SECONDS: Final = 0.2
+
 _OFF: Final = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.NOSTATE})
 
 Value = TypeVar("Value")
-
-#: Does a step; what the domain has become, where it touched it.
-Act = Callable[[HostJob, Lane], Awaitable[PowerState | None]]
 
 
 class GuestWork:
@@ -41,6 +42,7 @@ class GuestWork:
         threads: Executor,
         clock: Clock,
         gate: Gate,
+        others: Mapping[HostStep, Act],
     ) -> None:
         self._hypervisor = hypervisor
         self._network = network
@@ -58,10 +60,11 @@ class GuestWork:
             HostStep.ENSURE_REBOOTED: self._reboot,
             HostStep.ENSURE_PAUSED: self._quick(lambda job: hypervisor.pause(job.instance.id)),
             HostStep.ENSURE_UNPAUSED: self._quick(lambda job: hypervisor.unpause(job.instance.id)),
-            HostStep.ENSURE_SUSPENDED: self._quick(lambda job: hypervisor.suspend(job.instance.id)),
+            HostStep.ENSURE_SUSPENDED: self._suspend,
             HostStep.ENSURE_ABSENT: self._quick(self._remove),
             HostStep.REMOVE_DISK: self._quick(lambda job: hypervisor.remove_disk(job.instance.id)),
             HostStep.REMOVE_NETWORK: self._quick(lambda job: network.remove(job.instance)),
+            **others,
         }
 
     async def step(self, step: HostStep, job: HostJob, lane: Lane) -> StepResult:
@@ -148,12 +151,34 @@ class GuestWork:
             await self._stop(job, lane)
         return await self._run(job)
 
+    async def _suspend(self, job: HostJob, lane: Lane) -> PowerState:
+        """Save the memory; not to the end after a newer operation has asked: it may take minutes.
+
+        Raises:
+            Cancelled: A newer operation has asked. The guest runs on, or is saved.
+        """
+        instance = job.instance.id
+        saving = asyncio.ensure_future(self._blocking(lambda: self._hypervisor.suspend(instance)))
+        while not saving.done():
+            await lane.rings_or(saving)
+            while job.sequence < lane.newest and not saving.done():
+                await self._blocking(lambda: self._hypervisor.abort_suspend(instance))
+                await asyncio.wait({saving}, timeout=_ABORT_SECONDS)
+        try:
+            return await saving
+        except ComputeError:
+            lane.check(instance, job.sequence)
+            raise
+
     async def _stop(self, job: HostJob, lane: Lane) -> PowerState:
-        """ACPI first, force after the grace time (Nova: ``_clean_shutdown``)."""
+        """ACPI first, force after the grace time (Nova: ``_clean_shutdown``).
+
+        A guest that stands still hears no button.
+        """
         instance = job.instance.id
         until = self._clock.monotonic() + job.grace_seconds
         state = await self._blocking(lambda: self._hypervisor.power_state(instance))
-        while state not in _OFF and (left := until - self._clock.monotonic()) > 0:
+        while state is PowerState.RUNNING and (left := until - self._clock.monotonic()) > 0:
             lane.bell.clear()
             lane.check(instance, job.sequence)  # it may have been for a newer operation
             await self._blocking(lambda: self._hypervisor.shut_down(instance))

@@ -27,8 +27,19 @@ class Guard:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody wants of an instance, for a program and as a sentence says it."""
+
+    action: str
+    words: str
+
+
 _EVERY: Final = frozenset(VmState) - {VmState.DELETED}
 _ACTIVE: Final = frozenset({VmState.ACTIVE})
+#: What has a disk of its own, and no memory that would be lost with it.
+_REMADE: Final = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR})
+_HAS_A_DISK: Final = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED})
 
 #: A hard reboot is the way out of these, should a guest or its QEMU hang.
 _REBOOTED_OUT_OF: Final = frozenset(
@@ -47,9 +58,8 @@ ALLOWED: Final[dict[Action, Guard]] = {
     Action.CREATE: Guard(frozenset(), launched=False),
     # Delete interrupts anything: a user can always get rid of what is theirs.
     Action.DELETE: Guard(_EVERY, interrupts=frozenset(TaskState), launched=False),
-    Action.SOFT_DELETE: Guard(
-        _EVERY - {VmState.SOFT_DELETED}, interrupts=frozenset(TaskState), launched=False
-    ),
+    # What has nothing to bring back is deleted for good instead (``can_be_kept``).
+    Action.SOFT_DELETE: Guard(_EVERY, interrupts=frozenset(TaskState), launched=False),
     Action.RESTORE: Guard(
         frozenset({VmState.SOFT_DELETED}),
         launched=False,
@@ -74,7 +84,7 @@ ALLOWED: Final[dict[Action, Guard]] = {
             }
         ),
         interrupts=_REBOOTED_OUT_OF,
-        hint="Start it, or rebuild it.",
+        hint="Only an instance with a guest of its own can be rebooted.",
     ),
     Action.PAUSE: Guard(_ACTIVE, hint="Only a running instance can be paused."),
     Action.UNPAUSE: Guard(
@@ -84,11 +94,31 @@ ALLOWED: Final[dict[Action, Guard]] = {
     Action.RESUME: Guard(
         frozenset({VmState.SUSPENDED}), hint="Only a suspended instance can be resumed."
     ),
+    # Of what is in ERROR the disk may be half-written: to make it anew is the way out.
+    Action.REBUILD: Guard(
+        _REMADE, hint="Only an instance that runs, is stopped or is in error can be rebuilt."
+    ),
+    Action.RESCUE: Guard(
+        _REMADE, hint="Only an instance that runs, is stopped or is in error can be rescued."
+    ),
+    Action.UNRESCUE: Guard(
+        frozenset({VmState.RESCUED}), hint="Only a rescued instance can be unrescued."
+    ),
+    Action.CREATE_IMAGE: Guard(_HAS_A_DISK),
+    Action.CREATE_BACKUP: Guard(_HAS_A_DISK),
+    Action.SHELVE: Guard(_HAS_A_DISK),
+    Action.SHELVE_OFFLOAD: Guard(
+        frozenset({VmState.SHELVED}), hint="Only a shelved instance can be offloaded."
+    ),
+    Action.UNSHELVE: Guard(
+        frozenset({VmState.SHELVED, VmState.SHELVED_OFFLOADED}),
+        hint="Only a shelved instance can be unshelved.",
+    ),
 }
 
 #: A soft reboot asks the guest, so there must be one that runs (Nova: ``_soft_reboot``).
 REBOOT_SOFT: Final = Guard(
-    _ACTIVE, hint="Only a running instance can be rebooted softly; reboot it with --hard."
+    _ACTIVE, hint="Only a running instance can be rebooted softly. A hard reboot may do."
 )
 
 
@@ -106,49 +136,59 @@ def check(record: InstanceRecord, command: InstanceCommand) -> None:
     Raises:
         Conflict: A lock or the state forbids it; the sentence names action, state and what to do.
     """
-    action, guard = command.action, guard_of(command)
-    if record.lock is not None and not command.admin:
-        because = f" ({record.lock.reason})" if record.lock.reason else ""
-        raise _refusal(
-            record, action, f"it is locked{because}.", "Unlock it first.", "INSTANCE_LOCKED"
-        )
+    guard, what = guard_of(command), Asked(command.action.value, command.action.words)
+    check_lock(record, what, admin=command.admin)
     if record.vm_state not in guard.vm_states:
-        raise _refusal(
-            record, action, f"its state is {record.vm_state.value}.", guard.hint, "INVALID_STATE"
+        raise refusal(
+            record, what, f"its state is {record.vm_state.value}.", guard.hint, "INVALID_STATE"
         )
     if guard.launched and record.launched is None and record.task_state is None:
-        raise _refusal(
-            record,
-            action,
-            "it has never run.",
-            "Delete it and boot another.",
-            "INSTANCE_NEVER_RAN",
+        raise refusal(
+            record, what, "it has never run.", "Delete it and boot another.", "INSTANCE_NEVER_RAN"
         )
     if record.task_state is not None and record.task_state not in guard.interrupts:
-        raise _refusal(
-            record,
-            action,
-            f"it is busy: {_doing(record.task_state)}.",
-            "Wait for that to end, or delete the instance.",
-            "INSTANCE_BUSY",
-        )
+        raise busy(record, what, "Wait for that to end, or delete the instance.")
 
 
-def _doing(task: TaskState) -> str:
-    return task.value.replace("-", " ").replace("_", " ")
+def can_be_kept(record: InstanceRecord) -> bool:
+    """Whether a delete leaves something that can be restored.
+
+    Nova deletes for good what has never run, too (``servers.py``: ``_delete``). What is on no host
+    has no disk that a restore could start.
+    """
+    return record.launched is not None and record.host_id is not None
 
 
-def _refusal(
-    record: InstanceRecord, action: Action, because: str, hint: str, reason: str
-) -> Conflict:
-    message = f"Cannot {action.words} instance {record.id}: {because} {hint}".rstrip()
+def check_lock(record: InstanceRecord, what: Asked, *, admin: bool) -> None:
+    """Let admins pass, and everybody where there is no lock.
+
+    Raises:
+        Conflict: ``INSTANCE_LOCKED``; the sentence says why it was locked.
+    """
+    lock = record.lock
+    if lock is None or admin:
+        return
+    because = f" ({lock.reason})" if lock.reason else ""
+    hint = "Only an admin can unlock it." if lock.by_admin else "Unlock it first."
+    raise refusal(record, what, f"it is locked{because}.", hint, "INSTANCE_LOCKED")
+
+
+def busy(record: InstanceRecord, what: Asked, hint: str) -> Conflict:
+    """Why something has to wait for what is being done to the instance."""
+    doing = record.task_state.value.replace("-", " ").replace("_", " ") if record.task_state else ""
+    return refusal(record, what, f"it is busy: {doing}.", hint, "INSTANCE_BUSY")
+
+
+def refusal(record: InstanceRecord, what: Asked, because: str, hint: str, reason: str) -> Conflict:
+    """The one form of a refusal: what, which, why, and what to do instead."""
+    message = f"Cannot {what.words} instance {record.id}: {because} {hint}".rstrip()
     return Conflict(
         message,
         reason,
         "",
         {
             "instance": record.id,
-            "action": action.value,
+            "action": what.action,
             "vm_state": record.vm_state.value,
             "task_state": record.task_state.value if record.task_state else "",
         },

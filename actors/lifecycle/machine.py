@@ -8,9 +8,11 @@ Pure: no clock, no I/O. The InstanceActor feeds it what happens, writes the reco
 from datetime import datetime
 from typing import Final, assert_never
 
-from actors.lifecycle import guards
+from actors.lifecycle import edits, guards
+from actors.lifecycle.before import remembered
 from actors.lifecycle.events import (
     Begin,
+    Edited,
     Effect,
     Interrupt,
     LifecycleEvent,
@@ -20,7 +22,8 @@ from actors.lifecycle.events import (
     Requested,
 )
 from actors.model.commands import CreateInstance, InstanceCommand
-from actors.model.details import Reboot
+from actors.model.details import Reboot, Unshelve
+from actors.model.edits import InstanceEdit
 from actors.model.errors import Kind, Stale
 from actors.model.ids import operation_id
 from actors.model.instance import Fault, InstanceRecord, PowerState, TaskState, VmState
@@ -39,6 +42,14 @@ _TASK_OF_ACTION: Final[dict[Action, TaskState]] = {
     Action.RESUME: TaskState.RESUMING,
     Action.SOFT_DELETE: TaskState.SOFT_DELETING,
     Action.RESTORE: TaskState.RESTORING,
+    Action.REBUILD: TaskState.REBUILDING,
+    Action.RESCUE: TaskState.RESCUING,
+    Action.UNRESCUE: TaskState.UNRESCUING,
+    Action.CREATE_IMAGE: TaskState.IMAGE_SNAPSHOT,
+    Action.CREATE_BACKUP: TaskState.IMAGE_BACKUP,
+    Action.SHELVE: TaskState.SHELVING,
+    Action.SHELVE_OFFLOAD: TaskState.SHELVING_OFFLOADING,
+    Action.UNSHELVE: TaskState.UNSHELVING,
 }
 
 #: Steps that Nova has a word of their own for.
@@ -46,6 +57,14 @@ _TASK_OF_STEP: Final[dict[tuple[Action, str], TaskState]] = {
     (Action.CREATE, ""): TaskState.SCHEDULING,
     (Action.CREATE, "claim"): TaskState.SCHEDULING,
     (Action.CREATE, "ports"): TaskState.NETWORKING,
+    (Action.CREATE_IMAGE, "upload"): TaskState.IMAGE_UPLOADING,
+    (Action.SHELVE, "upload"): TaskState.SHELVING_IMAGE_UPLOADING,
+}
+
+#: The tasks that answer another delete: it is under way.
+_UNDER_WAY: Final[dict[Action, tuple[TaskState, ...]]] = {
+    Action.DELETE: (TaskState.DELETING,),
+    Action.SOFT_DELETE: (TaskState.DELETING, TaskState.SOFT_DELETING),
 }
 
 #: What an instance is after an action that succeeded; what is not here is as it was.
@@ -61,6 +80,12 @@ _SUCCESS: Final[dict[Action, VmState]] = {
     Action.RESUME: VmState.ACTIVE,
     Action.SOFT_DELETE: VmState.SOFT_DELETED,
     Action.RESTORE: VmState.ACTIVE,
+    Action.REBUILD: VmState.ACTIVE,
+    Action.RESCUE: VmState.RESCUED,
+    Action.UNRESCUE: VmState.ACTIVE,
+    Action.SHELVE: VmState.SHELVED,
+    Action.SHELVE_OFFLOAD: VmState.SHELVED_OFFLOADED,
+    Action.UNSHELVE: VmState.ACTIVE,
 }
 
 #: What it is after one that failed. Nova: most leave it as it was, with a fault.
@@ -124,12 +149,15 @@ def step(record: InstanceRecord, event: LifecycleEvent) -> tuple[InstanceRecord,
     The returned record has its ``generation`` raised exactly when anything about it changed.
 
     Raises:
-        Conflict: The state forbids what is requested.
+        Conflict: The state, or a lock, forbids what is requested.
+        Forbidden: Only an admin may.
         Stale: The request names a generation that has passed.
     """
     match event:
         case Requested(command, at):
             changed, effects = _requested(record, command, at)
+        case Edited(edit):
+            changed, effects = _edited(record, edit)
         case Moved():
             changed, effects = _moved(record, event), []
         case PowerObserved():
@@ -148,14 +176,11 @@ def step(record: InstanceRecord, event: LifecycleEvent) -> tuple[InstanceRecord,
 def _requested(
     record: InstanceRecord, command: InstanceCommand, at: datetime
 ) -> tuple[InstanceRecord, list[Effect]]:
-    if command.generation is not None and command.generation != record.generation:
-        raise Stale(
-            f"Instance {record.id} has changed since you read it. Read it again and repeat.",
-            "ETAG_MISMATCH",
-            f"asked for generation {command.generation}, have {record.generation}",
-        )
+    _check_generation(record, command.generation)
     guards.check(record, command)
-    if record.task_state is TaskState.DELETING:
+    if command.action is Action.SOFT_DELETE and not guards.can_be_kept(record):
+        command = command.evolve(action=Action.DELETE)
+    if record.task_state in _UNDER_WAY.get(command.action, ()):
         return record, []  # a delete is under way already: it is the answer
     sequence = record.sequence + 1
     operation = OperationRecord(
@@ -167,7 +192,8 @@ def _requested(
         action=command.action,
         request_id=command.request_id,
         was=record.vm_state,
-        details=command.details,
+        details=remembered(record, command.details),
+        wanted_host=command.details.host if isinstance(command.details, Unshelve) else None,
         guest_data=operation_id(record.id, sequence) if command.guest_data else None,
         guest_data_before=record.guest_data,
         host_id=record.host_id,
@@ -188,6 +214,25 @@ def _requested(
     return changed, effects
 
 
+def _edited(record: InstanceRecord, edit: InstanceEdit) -> tuple[InstanceRecord, list[Effect]]:
+    changed = edits.edited(record, edit)
+    if changed == record:
+        return record, []  # it is so already: an edit whose answer was lost is sent again
+    _check_generation(record, edit.generation)
+    if record.task_state is not None and changed.task_state is None and record.operation:
+        return changed, [Interrupt(record.operation)]
+    return changed, []
+
+
+def _check_generation(record: InstanceRecord, generation: int | None) -> None:
+    if generation is not None and generation != record.generation:
+        raise Stale(
+            f"Instance {record.id} has changed since you read it. Read it again and repeat.",
+            "ETAG_MISMATCH",
+            f"asked for generation {generation}, have {record.generation}",
+        )
+
+
 def _moved(record: InstanceRecord, event: Moved) -> InstanceRecord:
     operation = event.operation
     if operation.sequence != record.sequence:
@@ -199,11 +244,11 @@ def _moved(record: InstanceRecord, event: Moved) -> InstanceRecord:
     if not operation.done:
         return record.evolve(task_state=_task_of(operation))
     if operation.state is OperationState.SUCCEEDED:
-        return _succeeded(record, operation.action, event.at)
+        # What was seen meanwhile was only noted, and nobody will tell it again.
+        return _as_it_runs(_succeeded(record, operation.action, event.at))
     record = record.evolve(task_state=None, fault=operation.fault)
     if operation.action in _FAILURE:
         return record.evolve(vm_state=_FAILURE[operation.action])
-    # What was seen meanwhile was only noted, and nobody will tell it again.
     return _as_it_runs(record)
 
 
@@ -219,6 +264,9 @@ def _succeeded(record: InstanceRecord, action: Action, at: datetime) -> Instance
     changed = record.evolve(
         vm_state=_SUCCESS.get(action, record.vm_state), task_state=None, fault=None
     )
+    if action is Action.REBUILD and record.vm_state is VmState.STOPPED:
+        # Nobody asked for it to be started.
+        changed = changed.evolve(vm_state=VmState.STOPPED)
     if action is Action.CREATE:
         changed = changed.evolve(launched=at)
     if action is Action.DELETE:

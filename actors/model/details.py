@@ -8,6 +8,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from actors.model.base import StoredRecord
+from actors.model.ids import ImageId
+from actors.model.image import BootSource
+from actors.model.instance import Rescue
+from actors.model.labels import InstanceName, Metadata
 
 
 class Reboot(StoredRecord):
@@ -17,5 +21,70 @@ class Reboot(StoredRecord):
     hard: bool = False
 
 
+class Rebuilt(StoredRecord):
+    """What a rebuild sets of an instance's record; what is None stays as it is."""
+
+    source: BootSource
+    name: InstanceName | None = None
+    metadata: Metadata | None = None
+    #: Empty: none from now on.
+    key_name: str | None = None
+
+
+class Rebuild(StoredRecord):
+    """The instance is made anew from ``to.source``."""
+
+    kind: Literal["rebuild"] = "rebuild"
+    to: Rebuilt
+    #: What of this it was when the rebuild was accepted, for the way back.
+    before: Rebuilt | None = None
+    #: Whether the guest ran then.
+    ran: bool = False
+
+
+class RescueBoot(StoredRecord):
+    """``source`` boots in the place of the instance's own disk."""
+
+    kind: Literal["rescue"] = "rescue"
+    source: BootSource
+    #: Whether the guest ran when the rescue was accepted.
+    ran: bool = False
+
+
+class Unrescue(StoredRecord):
+    """The instance's own disk boots again; what rescued it is for the way back."""
+
+    kind: Literal["unrescue"] = "unrescue"
+    #: Set when the unrescue is accepted.
+    rescue: Rescue | None = None
+    #: Whether the rescue guest ran then.
+    ran: bool = False
+
+
+class Snapshot(StoredRecord):
+    """An image is made of the instance: createImage, createBackup, shelve."""
+
+    kind: Literal["snapshot"] = "snapshot"
+    #: Follows from the request: asked again, the same image.
+    image: ImageId
+    #: Empty: the instance's own name, with what it is for.
+    name: str = ""
+    properties: dict[str, str] = Field(default_factory=dict)
+    #: Of a backup: ``daily``, ``weekly``, …, and how many of that kind are kept.
+    backup_type: str = ""
+    rotation: int = Field(default=0, ge=0)
+
+
+class Unshelve(StoredRecord):
+    """Where to, for an instance that has left its host."""
+
+    kind: Literal["unshelve"] = "unshelve"
+    #: Only this host (by name) will do.
+    host: str | None = None
+
+
 #: Told apart by ``kind``.
-Details = Annotated[Reboot, Field(discriminator="kind")]
+Details = Annotated[
+    Reboot | Rebuild | RescueBoot | Unrescue | Snapshot | Unshelve,
+    Field(discriminator="kind"),
+]

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from actors.model.base import Instant, StoredRecord
 from actors.model.flavor import Flavor
-from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, RequestId, UserId
-from actors.model.image import BootSource
+from actors.model.ids import HostId, ImageId, InstanceId, OperationId, ProjectId, RequestId, UserId
+from actors.model.image import BootFile, BootSource
 from actors.model.network import Nic
 
 
@@ -91,6 +91,11 @@ class PowerState(StrEnum):
         """The number Nova shows for ``OS-EXT-STS:power_state``."""
         return _NOVA_POWER_CODE[self]
 
+    @property
+    def words(self) -> str:
+        """As a sentence says it: ``its guest is shut down``."""
+        return _POWER_WORDS.get(self, self.value)
+
 
 _NOVA_POWER_CODE = {
     PowerState.NOSTATE: 0,
@@ -100,6 +105,9 @@ _NOVA_POWER_CODE = {
     PowerState.CRASHED: 6,
     PowerState.SUSPENDED: 7,
 }
+
+
+_POWER_WORDS = {PowerState.NOSTATE: "gone", PowerState.SHUTDOWN: "shut down"}
 
 
 class Status(StrEnum):
@@ -146,6 +154,23 @@ class Lock(StoredRecord):
     reason: str = ""
 
 
+class Rescue(StoredRecord):
+    """What a rescued instance boots from, in place of its own disk (Nova: rescue image)."""
+
+    source: BootSource
+    #: Key of the ``GuestData`` that the rescue guest is told.
+    guest_data: OperationId | None = None
+
+
+class Shelved(StoredRecord):
+    """The image that a shelved instance is kept as, and what it was made from before."""
+
+    image: ImageId
+    disk: BootFile
+    virtual_size: int
+    original: BootSource
+
+
 class InstanceRecord(StoredRecord):
     """One instance.
 
@@ -178,6 +203,9 @@ class InstanceRecord(StoredRecord):
     config_drive: bool = False
     #: Key of its ``GuestData``; None where there is none. It names the operation that brought it.
     guest_data: OperationId | None = None
+    #: Set while it is rescued.
+    rescue: Rescue | None = None
+    shelved: Shelved | None = None
     nics: tuple[Nic, ...] = ()
     fault: Fault | None = None
     #: The operation under way, or the last one. Its sequence number counts this instance's
@@ -190,3 +218,8 @@ class InstanceRecord(StoredRecord):
     since: Instant | None = None
     launched: Instant | None = None
     terminated: Instant | None = None
+
+    @property
+    def told(self) -> OperationId | None:
+        """Key of the ``GuestData`` that the guest is told which boots now."""
+        return self.guest_data if self.rescue is None else self.rescue.guest_data

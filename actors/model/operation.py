@@ -30,6 +30,14 @@ class Action(StrEnum):
     #: Put aside for a while, from where it can be brought back (Nova: ``soft_delete``).
     SOFT_DELETE = "softDelete"
     RESTORE = "restore"
+    CREATE_IMAGE = "createImage"
+    CREATE_BACKUP = "createBackup"
+    SHELVE = "shelve"
+    SHELVE_OFFLOAD = "shelveOffload"
+    UNSHELVE = "unshelve"
+    REBUILD = "rebuild"
+    RESCUE = "rescue"
+    UNRESCUE = "unrescue"
 
     @property
     def words(self) -> str:
@@ -38,7 +46,12 @@ class Action(StrEnum):
 
 
 #: Where a sentence says it otherwise than Nova's name does.
-_WORDS = {Action.SOFT_DELETE: "delete"}
+_WORDS = {
+    Action.SOFT_DELETE: "delete",
+    Action.CREATE_IMAGE: "make an image of",
+    Action.CREATE_BACKUP: "back up",
+    Action.SHELVE_OFFLOAD: "offload",
+}
 
 
 class OperationState(StrEnum):

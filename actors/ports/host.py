@@ -30,9 +30,23 @@ class HostStep(StrEnum):
     ENSURE_UNPAUSED = "ensure_unpaused"
     #: The guest's memory is on disk, from where ENSURE_RUNNING brings it back.
     ENSURE_SUSPENDED = "ensure_suspended"
+    #: A copy of the root disk as of one moment, in a file that stands by itself.
+    COPY_DISK = "copy_disk"
+    #: The copy's bytes are those of the image that ``Snapshot`` names, which is ACTIVE.
+    UPLOAD_COPY = "upload_copy"
+    REMOVE_COPY = "remove_copy"
     #: No domain, running or defined.
     ENSURE_ABSENT = "ensure_absent"
     REMOVE_DISK = "remove_disk"
+    #: The disks are put aside, whole, and new ones are made: of what the record says now.
+    ENSURE_DISK_ANEW = "ensure_disk_anew"
+    #: The disks that this operation put aside are in their places again.
+    ENSURE_DISK_BACK = "ensure_disk_back"
+    #: The disks that this operation put aside are gone.
+    REMOVE_OLD_DISK = "remove_old_disk"
+    #: The disk that a rescued instance boots from.
+    ENSURE_RESCUE_DISK = "ensure_rescue_disk"
+    REMOVE_RESCUE_DISK = "remove_rescue_disk"
     REMOVE_NETWORK = "remove_network"
 
 

@@ -106,6 +106,30 @@ class Hypervisor(Protocol):
         """
         ...
 
+    def begin_copy(self, record: InstanceRecord, sequence: int) -> None:
+        """Begin to copy the root disk as of now, unless it is being copied or was.
+
+        Of a guest that runs, QEMU makes the copy beside the guest's work
+        (virDomainBackupBegin); of one that is off, qemu-img.
+        """
+        ...
+
+    def copy_done(self, instance: InstanceId, sequence: int) -> bool:
+        """Whether the copy is whole.
+
+        Raises:
+            Unavailable: What made it is gone. Begin again.
+        """
+        ...
+
+    def copy_path(self, instance: InstanceId, sequence: int) -> Path:
+        """Where the copy lies: a qcow2 file without a backing file."""
+        ...
+
+    def end_copy(self, instance: InstanceId, sequence: int) -> None:
+        """Stop copying, and remove what there is of the copy. None is no error."""
+        ...
+
     def shut_down(self, instance: InstanceId) -> None:
         """Press the ACPI power button. Returns at once; a domain that does not run is no error."""
         ...
@@ -142,6 +166,13 @@ class Hypervisor(Protocol):
 
         Raises:
             Conflict: It does not run.
+        """
+        ...
+
+    def abort_suspend(self, instance: InstanceId) -> None:
+        """End a suspend that is under way (virDomainAbortJob): its call fails, the guest runs on.
+
+        None that is under way is no error.
         """
         ...
 

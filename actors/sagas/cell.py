@@ -20,6 +20,7 @@ from actors.lifecycle.events import (
     PowerObserved,
     Requested,
 )
+from actors.lifecycle.guest_data import taken_over
 from actors.model.commands import InstanceCommand
 from actors.model.errors import Cancelled, ComputeError, Fenced, NotFound, Unavailable
 from actors.model.guest_data import GuestData
@@ -56,6 +57,14 @@ class Recorder(Protocol):
 
         Raises:
             Unavailable: The store is away; whether it was written is not known. Repeating is safe.
+        """
+        ...
+
+    async def guest_data(self, instance: InstanceRecord) -> GuestData | None:
+        """What the guest is told beside its record.
+
+        Raises:
+            Unavailable: The store is away.
         """
         ...
 
@@ -143,7 +152,8 @@ class Cell:
                 return Accepted(instance=self._record, operation=self.operation)
             data = command.guest_data
             if data is not None:
-                data = data.evolve(id=written[-1].id)
+                old = await self._recorder.guest_data(self._record)
+                data = taken_over(data.evolve(id=written[-1].id), old, command.guest_data_keeps)
             await self._durably(record, written, None, data)
             self._start(self._runner)
             return Accepted(instance=self._record, operation=self.operation)

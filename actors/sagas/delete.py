@@ -7,6 +7,7 @@ from actors.model.operation import Action
 from actors.ports.host import HostStep
 from actors.sagas.boot import release_claim, remove_ports
 from actors.sagas.saga import Saga, Step
+from actors.sagas.shelve import forget_shelved
 
 DELETE = Saga(
     Action.DELETE,
@@ -17,6 +18,7 @@ DELETE = Saga(
         # Last: what the instance held may only go to another when the guest is gone.
         Step("ports", remove_ports),
         Step("claim", release_claim, beside=True),
+        Step("shelved", forget_shelved, beside=True),
     ),
     only_forward=True,
 )

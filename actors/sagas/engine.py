@@ -101,11 +101,11 @@ class Engine:
         """Let a cancel pass, or say why not.
 
         Raises:
-            Conflict: It only ever goes forward.
+            Conflict: It only goes forward, or has passed the step from which it does.
         """
-        if self._sagas[operation.action].only_forward:
+        if journal.only_forward(self._sagas[operation.action], operation):
             raise Conflict(
-                f"A {operation.action.value} cannot be cancelled: it always goes on to its end.",
+                f"This {operation.action.value} cannot be cancelled: it goes on to its end.",
                 "OPERATION_NOT_CANCELLABLE",
                 "",
                 {"operation": operation.id},
@@ -175,7 +175,7 @@ class _Attempt:
         self._saga = saga
         # What only goes forward, and what is undone, is never given up.
         self._undoes = isinstance(move, Unwind)
-        self._insists = saga.only_forward or self._undoes
+        self._insists = self._undoes or journal.only_forward(saga, cell.operation)
         self._pause = _FIRST_PAUSE_SECONDS
         self._since = engine.clock.monotonic()
 
@@ -206,7 +206,7 @@ class _Attempt:
         work = Work(self._cell.record, operation, self._engine.cluster)
         try:
             await self._engine.reach(operation.action, what, "before")
-            learned = await self._timed(act(work), step.deadline_seconds)
+            learned = await self._timed(act(work), step.deadline(work.record))
             await self._engine.reach(operation.action, what, "after")
         except Cancelled:
             raise
@@ -226,7 +226,7 @@ class _Attempt:
         if host_id is None:
             # It was never placed: there is nothing of it on any host.
             return self._all_done(steps, None)
-        deadline = sum(step.deadline_seconds for step in steps)
+        deadline = sum(step.deadline(self._cell.record) for step in steps)
         while True:
             operation = self._cell.operation
             job = HostJob(

@@ -109,6 +109,16 @@ def failed(operation: OperationRecord, step: Step, fault: Fault, now: datetime) 
     return _turn_back(operation, fault, now)
 
 
+def only_forward(saga: Saga, operation: OperationRecord) -> bool:
+    """Whether there is no way back, by the saga or because a step that commits has begun."""
+    if saga.only_forward:
+        return True
+    commits = {step.name for step in saga.steps_of(operation) if step.commits}
+    return any(
+        entry.name in commits and entry.attempt == operation.attempt for entry in operation.steps
+    )
+
+
 def waiting(operation: OperationRecord, what: str) -> OperationRecord:
     """Say what the operation waits for; empty when it moves again."""
     return operation if operation.waiting_for == what else operation.evolve(waiting_for=what)
@@ -118,7 +128,7 @@ def _can_turn_back(saga: Saga, operation: OperationRecord) -> bool:
     """Whether a cancel comes in time: something is still to do, or can be undone."""
     return (
         operation.state is OperationState.RUNNING
-        and not saga.only_forward
+        and not only_forward(saga, operation)
         and bool(_pending(saga, operation) or _undoable(saga, operation))
     )
 
@@ -183,11 +193,17 @@ def _undoable(saga: Saga, operation: OperationRecord) -> list[Step]:
 
 
 def _neighbours(steps: Sequence[Step], side: Callable[[Step], object]) -> tuple[Step, ...]:
-    """The first step with those that go with it: the host's own, or those made beside it."""
+    """The first step with those that go with it: the host's own, or those made beside it.
+
+    A step that commits begins a move of its own: all before it must have succeeded.
+    """
     first, *others = steps
     if isinstance(side(first), HostStep):
-        return tuple(takewhile(lambda step: isinstance(side(step), HostStep), steps))
-    return (first, *takewhile(lambda step: step.beside, others))
+        return (
+            first,
+            *takewhile(lambda step: isinstance(side(step), HostStep) and not step.commits, others),
+        )
+    return (first, *takewhile(lambda step: step.beside and not step.commits, others))
 
 
 def _note(

@@ -16,7 +16,11 @@ from actors.sagas.power import (
     SUSPEND,
     UNPAUSE,
 )
+from actors.sagas.rebuild import REBUILD
+from actors.sagas.rescue import RESCUE, UNRESCUE
 from actors.sagas.saga import Saga
+from actors.sagas.shelve import SHELVE, SHELVE_OFFLOAD, UNSHELVE
+from actors.sagas.snapshot import CREATE_BACKUP, CREATE_IMAGE
 
 SAGAS: Final[dict[Action, Saga]] = {
     saga.action: saga
@@ -32,5 +36,13 @@ SAGAS: Final[dict[Action, Saga]] = {
         RESUME,
         SOFT_DELETE,
         RESTORE,
+        REBUILD,
+        RESCUE,
+        UNRESCUE,
+        CREATE_IMAGE,
+        CREATE_BACKUP,
+        SHELVE,
+        SHELVE_OFFLOAD,
+        UNSHELVE,
     )
 }

@@ -4,6 +4,7 @@ None of them has an undo: what failed half-way left the guest running or not, an
 tells which.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from actors.model.operation import Action
@@ -36,10 +37,28 @@ REBOOT = Saga(
 PAUSE = Saga(Action.PAUSE, (Step("domain", HostStep.ENSURE_PAUSED),))
 UNPAUSE = Saga(Action.UNPAUSE, (Step("domain", HostStep.ENSURE_UNPAUSED),))
 
-#: The guest's memory goes to disk, which takes its time with a large one.
-SUSPEND = Saga(Action.SUSPEND, (Step("domain", HostStep.ENSURE_SUSPENDED, deadline_seconds=600.0),))
+#: The guest's memory goes to disk and comes back from there: 34 MiB/s, should the disk be slow.
+_SECONDS_PER_GIB: Final = 30.0
+
+SUSPEND = Saga(
+    Action.SUSPEND,
+    (
+        Step(
+            "domain",
+            HostStep.ENSURE_SUSPENDED,
+            deadline_seconds=120.0,
+            seconds_per_gib=_SECONDS_PER_GIB,
+        ),
+    ),
+)
 #: libvirt starts a domain from its saved memory where it has one.
-RESUME = Saga(Action.RESUME, _TO_RUNNING)
+RESUME = Saga(
+    Action.RESUME,
+    (
+        *_TO_RUNNING[:-1],
+        replace(_TO_RUNNING[-1], seconds_per_gib=_SECONDS_PER_GIB),
+    ),
+)
 
 SOFT_DELETE = Saga(
     Action.SOFT_DELETE, (Step("domain", HostStep.ENSURE_STOPPED, deadline_seconds=60.0),)

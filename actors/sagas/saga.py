@@ -11,6 +11,7 @@ from typing import Final
 from actors.model.instance import InstanceRecord
 from actors.model.operation import Action, OperationRecord
 from actors.ports.host import Hosts, HostStep
+from actors.ports.images import Images
 from actors.ports.network import Networks
 from actors.ports.scheduler import Scheduler
 
@@ -22,6 +23,7 @@ class Cluster:
     scheduler: Scheduler
     networks: Networks
     hosts: Hosts
+    images: Images
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +56,26 @@ class Step:
         undo: Converges towards the step never having been done. None where there is nothing to
             undo; the saga says why.
         beside: Whether it needs nothing of the step before it: the two are made at once.
+        commits: Its end takes away what an undo would need: once it has begun, the operation only
+            goes forward, and cannot be cancelled any more.
         when: Whether this operation has the step at all; asked of what never changes while it
             runs (``was``, ``details``).
         deadline_seconds: How long it may take while nothing it needs is away.
+        seconds_per_gib: What each GiB of the instance's memory adds to that.
     """
 
     name: str
     do: Call | HostStep
     undo: Call | HostStep | None = None
     beside: bool = False
+    commits: bool = False
     when: Callable[[OperationRecord], bool] = always
     deadline_seconds: float = 30.0
+    seconds_per_gib: float = 0.0
+
+    def deadline(self, record: InstanceRecord) -> float:
+        """How long it may take for this instance, in seconds."""
+        return self.deadline_seconds + self.seconds_per_gib * record.flavor.memory_mb / 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,7 +274,7 @@ class LocalCluster:
         if name == "images":
             return ImageActor(self.store, self.clock, str(self.folder / "images"))
         if name == "instances":
-            cluster = Cluster(self.scheduler, self.network, LocalHosts(self._host))
+            cluster = Cluster(self.scheduler, self.network, LocalHosts(self._host), self.images)
             return InstanceActor(0, 1, self.store, cluster, self.clock, self.gate, NoMetrics(), 1.0)
         return self._make_host(name)
 

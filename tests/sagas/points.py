@@ -1,17 +1,77 @@
 """Every point of every saga at which something can go wrong."""
 
-from actors.model.details import Details, Reboot
+import uuid
+
+from actors.model.details import Details, Reboot, Snapshot, Unshelve
+from actors.model.ids import ImageId
+from actors.model.instance import VmState
 from actors.model.operation import Action
 from actors.ports.host import HostStep
 from actors.sagas.plans import SAGAS
-from actors.sagas.saga import Step
+from actors.sagas.saga import Saga, Step
+from tests.local.records import instance, operation
+
+#: What has to be done to an instance that runs, before the action may begin.
+BEFORE: dict[Action, tuple[Action, ...]] = {
+    Action.START: (Action.STOP,),
+    Action.UNPAUSE: (Action.PAUSE,),
+    Action.RESUME: (Action.SUSPEND,),
+    Action.RESTORE: (Action.SOFT_DELETE,),
+    Action.SHELVE_OFFLOAD: (Action.SHELVE,),
+    Action.UNSHELVE: (Action.SHELVE, Action.SHELVE_OFFLOAD),
+}
+
+#: What the domain is when the action is done; it runs otherwise.
+POWER: dict[Action, str] = {
+    Action.STOP: "shutdown",
+    Action.PAUSE: "paused",
+    Action.SUSPEND: "suspended",
+    Action.SOFT_DELETE: "shutdown",
+    Action.SHELVE: "shutdown",
+}
+
+#: What leaves nothing of the instance on its host.
+LEAVES: frozenset[Action] = frozenset({Action.DELETE, Action.SHELVE_OFFLOAD})
+
+
+def details_of(action: Action) -> Details | None:
+    """What a test asks for with the action."""
+    match action:
+        case Action.REBOOT:
+            return Reboot()
+        case Action.CREATE_IMAGE | Action.CREATE_BACKUP | Action.SHELVE:
+            return Snapshot(image=ImageId(str(uuid.uuid4())), rotation=1)
+        case Action.UNSHELVE:
+            return Unshelve()
+        case _:
+            return None
+
+
+#: The state that an action begins in; it runs otherwise.
+WAS: dict[Action, VmState] = {
+    Action.CREATE: VmState.BUILDING,
+    Action.START: VmState.STOPPED,
+    Action.UNPAUSE: VmState.PAUSED,
+    Action.RESUME: VmState.SUSPENDED,
+    Action.RESTORE: VmState.SOFT_DELETED,
+    Action.SHELVE_OFFLOAD: VmState.SHELVED,
+    Action.UNSHELVE: VmState.SHELVED_OFFLOADED,
+}
+
+
+def steps_of(saga: Saga) -> tuple[Step, ...]:
+    """The steps that the saga has for a test's operation."""
+    was = WAS.get(saga.action, VmState.ACTIVE)
+    sample = operation(instance(), saga.action, was=was, details=details_of(saga.action))
+    return saga.steps_of(sample)
+
+
+def _point(saga: Saga, step: Step) -> str:
+    return f"{saga.action.value}.{step.do.value if isinstance(step.do, HostStep) else step.name}"
+
 
 #: ``create.claim``, ``create.ensure_disk``, ``delete.ports``, …
-STEPS = [
-    f"{saga.action.value}.{step.do.value if isinstance(step.do, HostStep) else step.name}"
-    for saga in SAGAS.values()
-    for step in saga.steps
-]
+STEPS = [_point(saga, step) for saga in SAGAS.values() for step in steps_of(saga)]
 
 
 def _undo(action: Action, step: Step) -> str | None:
@@ -25,9 +85,17 @@ def _undo(action: Action, step: Step) -> str | None:
 UNDOS = [
     point
     for saga in SAGAS.values()
-    for step in saga.steps
+    for step in steps_of(saga)
     if (point := _undo(saga.action, step)) is not None
 ]
+
+#: Steps that are not undone, nor those after them: a saga that only goes forward, or has committed.
+FORWARD = frozenset(
+    _point(saga, step)
+    for saga in SAGAS.values()
+    for step in steps_of(saga)
+    if saga.only_forward or step.commits
+)
 
 
 def action_of(point: str) -> Action:
@@ -35,28 +103,13 @@ def action_of(point: str) -> Action:
     return Action(point.partition(".")[0])
 
 
-#: What has to be done to an instance that runs, before the action may begin.
-BEFORE: dict[Action, tuple[Action, ...]] = {
-    Action.START: (Action.STOP,),
-    Action.UNPAUSE: (Action.PAUSE,),
-    Action.RESUME: (Action.SUSPEND,),
-    Action.RESTORE: (Action.SOFT_DELETE,),
-}
-
-#: What the domain is when the action is done; it runs otherwise.
-POWER: dict[Action, str] = {
-    Action.STOP: "shutdown",
-    Action.PAUSE: "paused",
-    Action.SUSPEND: "suspended",
-    Action.SOFT_DELETE: "shutdown",
-}
-
-
-def details_of(action: Action) -> Details | None:
-    """What a test asks for with the action."""
-    return Reboot() if action is Action.REBOOT else None
-
-
 def last_step(action: Action) -> str:
-    """The point at which the action's last step is done."""
-    return [point for point in STEPS if action_of(point) is action][-1]
+    """The point at which the last step is done whose failure is undone.
+
+    It is no undo as well: else a test could not tell the one from the other.
+    """
+    return [
+        point
+        for point in STEPS
+        if action_of(point) is action and point not in FORWARD and point not in UNDOS
+    ][-1]

@@ -14,7 +14,7 @@ from actors.model.errors import HypervisorRefused, Unavailable
 from actors.model.instance import VmState
 from actors.model.operation import Action, OperationRecord, OperationState
 from tests.local.cluster import LocalCluster, local_cluster
-from tests.sagas.points import BEFORE, POWER, STEPS, UNDOS, action_of, last_step
+from tests.sagas.points import BEFORE, FORWARD, LEAVES, POWER, STEPS, UNDOS, action_of, last_step
 
 WHEN = ("before", "after")
 ACTORS = ("instances", "host1", "scheduler", "network", "conductor", "images")
@@ -48,12 +48,12 @@ async def begin(cluster: LocalCluster, action: Action) -> OperationRecord:
 async def assert_as_asked(cluster: LocalCluster, done: OperationRecord) -> None:
     """The operation did what it says, and nothing else is left."""
     assert done.state is OperationState.SUCCEEDED, done
-    gone = done.action is Action.DELETE
+    gone = done.action in LEAVES
     power = POWER.get(done.action, "running")
     assert cluster.domains() == ({} if gone else {done.instance: power})
     assert cluster.disks() == (set() if gone else {done.instance})
     assert await cluster.claims() == (0 if gone else 1)
-    assert await cluster.ports() == (0 if gone else 1)
+    assert await cluster.ports() == (0 if done.action is Action.DELETE else 1)
 
 
 async def assert_as_before(cluster: LocalCluster, failed: OperationRecord) -> None:
@@ -65,8 +65,10 @@ async def assert_as_before(cluster: LocalCluster, failed: OperationRecord) -> No
     assert (record.vm_state, record.task_state) == (failed.was, None)
     before = BEFORE.get(failed.action, ())
     power = POWER.get(before[-1], "running") if before else "running"
-    assert cluster.domains() == {failed.instance: power}
-    assert await cluster.claims() == 1
+    gone = bool(before) and before[-1] in LEAVES
+    assert cluster.domains() == ({} if gone else {failed.instance: power})
+    assert cluster.disks() == (set() if gone else {failed.instance})
+    assert await cluster.claims() == (0 if gone else 1)
     assert await cluster.ports() == 1
 
 
@@ -86,7 +88,7 @@ async def test_a_step_fails(cluster: LocalCluster, point: str, when: str) -> Non
     operation = await begin(cluster, action)
     done = await cluster.ended(operation)
     assert f"{point}.{when}" in cluster.gate.reached
-    if action is Action.DELETE:  # a delete only goes forward
+    if point in FORWARD:
         await assert_as_asked(cluster, done)
         return
     assert done.state is OperationState.FAILED

@@ -17,6 +17,7 @@ from actors.drivers.libvirt import accelerator, consoles, counters, domains
 from actors.drivers.libvirt.build import TEST, Place, domain_of
 from actors.drivers.libvirt.connection import Connection
 from actors.drivers.libvirt.direct_io import cache_mode
+from actors.drivers.libvirt.disk_copy import BlankCopies, Copies, DiskCopies
 from actors.drivers.libvirt.disks import Disks, FileDisks, PoolDisks, folder_of, make_folder
 from actors.drivers.libvirt.errors import away
 from actors.drivers.libvirt.power import fold_event
@@ -64,6 +65,7 @@ class LibvirtHypervisor:
         instances = settings.instances_dir
         self._chosen: VirtType | None = None
         self._disks: Disks = PoolDisks(instances) if settings.is_test else FileDisks(instances)
+        self._copies: Copies = BlankCopies(instances) if settings.is_test else DiskCopies(instances)
 
     def __repr__(self) -> str:
         return self._settings.uri
@@ -170,6 +172,25 @@ class LibvirtHypervisor:
                 )
             self._disks.remove(conn, instance)
 
+    def begin_copy(self, record: InstanceRecord, sequence: int) -> None:
+        """Begin to copy the root disk as of now."""
+        with self._use(f"copy the disk of instance {record.id}") as conn:
+            self._copies.begin(conn, record, sequence)
+
+    def copy_done(self, instance: InstanceId, sequence: int) -> bool:
+        """Whether the copy is whole."""
+        with self._use(f"copy the disk of instance {instance}") as conn:
+            return self._copies.done(conn, instance, sequence)
+
+    def copy_path(self, instance: InstanceId, sequence: int) -> Path:
+        """Where the copy lies."""
+        return self._copies.path(instance, sequence)
+
+    def end_copy(self, instance: InstanceId, sequence: int) -> None:
+        """Stop copying, and remove what there is of the copy."""
+        with self._use(f"remove the copy of the disk of instance {instance}") as conn:
+            self._copies.end(conn, instance, sequence)
+
     # --- power --------------------------------------------------------------------------------
 
     def ensure_running(
@@ -189,20 +210,21 @@ class LibvirtHypervisor:
             found = domains.find(conn, record.id)
             if found is not None and found[0].isActive():
                 return domains.keep_running(*found, sequence)
-            self._write_config_drive(record, data, found[0] if found else None)
+            saved = found is not None and bool(found[0].hasManagedSaveImage(0))
+            self._write_config_drive(record, data, saved=saved)
             domain = conn.defineXMLFlags(self._xml(conn, record, sequence, files, bridges), 0)
             domains.start(domain)
-            return domains.power_of(domain)
+            return domains.keep_restored(domain, sequence) if saved else domains.power_of(domain)
 
     def _write_config_drive(
-        self, record: InstanceRecord, data: GuestData | None, domain: libvirt.virDomain | None
+        self, record: InstanceRecord, data: GuestData | None, *, saved: bool
     ) -> None:
         """Before each start anew, so that it says what the record says now."""
         if self._drives is None or not record.config_drive:
             return
         path = self._config_drive(record)
         # A suspended guest goes on with the drive that it has in its memory.
-        if domain is None or not (domain.hasManagedSaveImage(0) and path.exists()):
+        if not (saved and path.exists()):
             make_folder(path.parent)
             self._drives.write(path, record, data)
 
@@ -256,31 +278,37 @@ class LibvirtHypervisor:
 
     def pause(self, instance: InstanceId) -> PowerState:
         """Stop the guest's clock."""
-        return self._change(instance, "pause", domains.pause, PowerState.PAUSED)
+        return self._change(instance, "paused", domains.pause, PowerState.PAUSED)
 
     def unpause(self, instance: InstanceId) -> PowerState:
         """Let it run on."""
-        return self._change(instance, "unpause", domains.unpause, PowerState.RUNNING)
+        return self._change(instance, "unpaused", domains.unpause, PowerState.RUNNING)
 
     def suspend(self, instance: InstanceId) -> PowerState:
         """Write the guest's memory to disk and end its process."""
-        return self._change(instance, "suspend", domains.save, PowerState.SUSPENDED)
+        return self._change(instance, "suspended", domains.save, PowerState.SUSPENDED)
+
+    def abort_suspend(self, instance: InstanceId) -> None:
+        """End a suspend that is under way."""
+        with self._use(f"abort the suspend of instance {instance}") as conn:
+            if found := domains.find(conn, instance):
+                domains.abort_save(found[0])
 
     def _change(
         self,
         instance: InstanceId,
-        verb: str,
+        participle: str,
         call: Callable[[libvirt.virDomain], None],
         end: PowerState,
     ) -> PowerState:
-        with self._use(f"{verb} instance {instance}") as conn:
+        with self._use(f"have instance {instance} {participle}") as conn:
             found = domains.find(conn, instance)
             if found is not None:
                 call(found[0])
             state = PowerState.NOSTATE if found is None else domains.power_of(found[0])
             if state is not end:
                 raise Conflict(
-                    f"Instance {instance} cannot {verb}: its guest is {state.value}.",
+                    f"Instance {instance} cannot be {participle}: its guest is {state.words}.",
                     "GUEST_NOT_RUNNING",
                     "",
                     {"instance": instance, "power_state": state.value},

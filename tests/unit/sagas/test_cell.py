@@ -134,7 +134,7 @@ def booting(world: World, disk: Disk) -> Cell:
         ),
         NOW,
     )
-    cluster: Cluster = Cluster(world, world, world)  # type: ignore[arg-type]
+    cluster: Cluster = Cluster(world, world, world, world)  # type: ignore[arg-type]
     engine = Engine(cluster, SystemClock(), OpenGate())
     return Cell(record, engine.begin(operation), disk, engine, SystemClock())
 
@@ -177,7 +177,14 @@ async def test_an_answer_for_the_old_operation_is_not_taken_for_the_new_ones(lat
     gone = await ended(cell, Action.DELETE)
 
     assert gone.state is OperationState.SUCCEEDED
-    assert {entry.name for entry in gone.steps} == {"domain", "disk", "network", "ports", "claim"}
+    assert {entry.name for entry in gone.steps} == {
+        "domain",
+        "disk",
+        "network",
+        "ports",
+        "claim",
+        "shelved",
+    }
     assert len(gone.steps) == 5
     assert HostStep.ENSURE_ABSENT in {step for job in world.jobs for step in job.steps}
     assert [one.sequence for one in world.releases] == [2]

@@ -1,0 +1,132 @@
+"""Shelve: an instance is kept as an image, and gives its host's room back (Nova: ``shelve``).
+
+It keeps its id, its addresses and all that is said of it.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from actors.model.errors import Conflict
+from actors.model.image import BootFile
+from actors.model.instance import Shelved, VmState
+from actors.model.operation import Action, OperationRecord
+from actors.ports.host import HostStep
+from actors.sagas.boot import claim_host, release_claim
+from actors.sagas.saga import Saga, Step, Work
+from actors.sagas.snapshot import IMAGE_STEPS, snapshot_of
+
+
+def ran(operation: OperationRecord) -> bool:
+    """Whether the guest ran when the operation began."""
+    return operation.was is VmState.ACTIVE
+
+
+def rested(operation: OperationRecord) -> bool:
+    """Whether it was there without running: to let it go costs its memory, as in Nova."""
+    return operation.was in {VmState.PAUSED, VmState.SUSPENDED}
+
+
+def had_left(operation: OperationRecord) -> bool:
+    """Whether it was on no host any more when the operation began."""
+    return operation.was is VmState.SHELVED_OFFLOADED
+
+
+def had_stayed(operation: OperationRecord) -> bool:
+    """Whether its host still has its disk."""
+    return not had_left(operation)
+
+
+async def mark_shelved(work: Work) -> Mapping[str, object]:
+    """The record knows the image that the instance can be brought back from.
+
+    Raises:
+        Conflict: Somebody deleted the image meanwhile.
+    """
+    wanted = snapshot_of(work).image
+    for image in await work.cluster.images.images():
+        if image.id == wanted:
+            disk = BootFile(
+                image=image.id,
+                sha256=image.sha256,
+                size=image.size,
+                disk_format=image.disk_format,
+            )
+            shelved = Shelved(
+                image=image.id,
+                disk=disk,
+                virtual_size=image.virtual_size,
+                original=work.record.source,
+            )
+            return {"shelved": shelved}
+    raise Conflict(
+        f"Image {wanted} was deleted while the instance was being shelved.", "IMAGE_DELETED"
+    )
+
+
+async def mark_unshelved(work: Work) -> Mapping[str, object]:
+    """The instance's disk starts from its own image now."""
+    shelved = work.record.shelved
+    if shelved is None:
+        return {}
+    source = shelved.original.evolve(disk=shelved.disk, virtual_size=shelved.virtual_size)
+    return {"source": source}
+
+
+async def unmark_unshelved(work: Work) -> Mapping[str, object]:
+    """It starts from what it started from before."""
+    shelved = work.record.shelved
+    return {} if shelved is None else {"source": shelved.original}
+
+
+async def forget_shelved(work: Work) -> Mapping[str, object]:
+    """The image goes, unless somebody protects it."""
+    shelved = work.record.shelved
+    if shelved is None:
+        return {}
+    with suppress(Conflict):  # else it is an image like any other by now
+        await work.cluster.images.delete(shelved.image)
+    return {"shelved": None}
+
+
+SHELVE = Saga(
+    Action.SHELVE,
+    (
+        Step(
+            "stop",
+            HostStep.ENSURE_STOPPED,
+            undo=HostStep.ENSURE_RUNNING,
+            when=ran,
+            deadline_seconds=60.0,
+        ),
+        # No undo: what stood still cannot be made to stand still where it was.
+        Step("off", HostStep.ENSURE_STOPPED, when=rested, deadline_seconds=60.0),
+        *IMAGE_STEPS,
+        Step("mark", mark_shelved),
+    ),
+)
+
+#: It has its image, so nothing is lost, and nothing goes back.
+SHELVE_OFFLOAD = Saga(
+    Action.SHELVE_OFFLOAD,
+    (
+        Step("domain", HostStep.ENSURE_ABSENT, deadline_seconds=60.0),
+        Step("disk", HostStep.REMOVE_DISK),
+        Step("network", HostStep.REMOVE_NETWORK),
+        Step("claim", release_claim),
+    ),
+    only_forward=True,
+)
+
+UNSHELVE = Saga(
+    Action.UNSHELVE,
+    (
+        Step("claim", claim_host, undo=release_claim, when=had_left),
+        Step("mark", mark_unshelved, undo=unmark_unshelved, when=had_left),
+        Step("image", HostStep.ENSURE_IMAGE, deadline_seconds=600.0),
+        Step("network", HostStep.ENSURE_NETWORK, undo=HostStep.REMOVE_NETWORK, when=had_left),
+        Step("disk", HostStep.ENSURE_DISK, undo=HostStep.REMOVE_DISK, when=had_left),
+        Step("wire", HostStep.ENSURE_NETWORK, when=had_stayed),
+        Step("domain", HostStep.ENSURE_RUNNING, undo=HostStep.ENSURE_ABSENT, deadline_seconds=60.0),
+        Step("forget", forget_shelved, commits=True),
+    ),
+)

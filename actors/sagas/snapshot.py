@@ -1,0 +1,100 @@
+"""An image of an instance, made while it runs on (Nova: ``createImage``, ``createBackup``)."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from actors.model.details import Snapshot
+from actors.model.errors import Internal
+from actors.model.image import DiskFormat, Image
+from actors.model.operation import Action
+from actors.ports.host import HostStep
+from actors.sagas.saga import Saga, Step, Work
+
+#: The kernel's command line, as images have it (``gateway.app.boot_source``).
+_COMMAND_LINE: Final = "os_command_line"
+_HOURS: Final = 3600.0
+
+
+def snapshot_of(work: Work) -> Snapshot:
+    """What the operation is to make.
+
+    Raises:
+        Internal: It does not say.
+    """
+    details = work.operation.details
+    if not isinstance(details, Snapshot):
+        raise Internal("The operation does not say which image it makes.")
+    return details
+
+
+async def begin_image(work: Work) -> Mapping[str, object]:
+    """An image without bytes yet, as Nova describes one of an instance."""
+    await work.cluster.images.create(_image(work))
+    return {}
+
+
+async def forget_image(work: Work) -> Mapping[str, object]:
+    """Remove the image."""
+    await work.cluster.images.delete(snapshot_of(work).image)
+    return {}
+
+
+async def rotate_backups(work: Work) -> Mapping[str, object]:
+    """Delete the oldest backups of this kind, down to as many as are kept (Nova: rotation)."""
+    wanted = snapshot_of(work)
+    backups = [
+        image
+        for image in await work.cluster.images.images()
+        if image.project == work.record.project
+        and image.properties.get("image_type") == "backup"
+        and image.properties.get("instance_uuid") == work.record.id
+        and image.properties.get("backup_type") == wanted.backup_type
+    ]
+    for image in backups[wanted.rotation :]:
+        if not image.protected:
+            await work.cluster.images.delete(image.id)
+    return {}
+
+
+def _image(work: Work) -> Image:
+    record, wanted = work.record, snapshot_of(work)
+    source = record.source
+    shelving = work.operation.action is Action.SHELVE
+    properties = {
+        **wanted.properties,
+        "image_type": "backup" if wanted.backup_type else "snapshot",
+        "instance_uuid": record.id,
+        "base_image_ref": source.image,
+        "user_id": work.operation.user,
+    }
+    if source.command_line:
+        properties[_COMMAND_LINE] = source.command_line
+    if wanted.backup_type:
+        properties["backup_type"] = wanted.backup_type
+    return Image(
+        id=wanted.image,
+        project=record.project,
+        name=wanted.name or (f"{record.name}-shelved" if shelving else record.name),
+        disk_format=DiskFormat.QCOW2,
+        min_disk_gb=record.flavor.disk_gb,
+        min_memory_mb=source.min_memory_mb,
+        kernel_id=source.kernel.image if source.kernel else None,
+        ramdisk_id=source.ramdisk.image if source.ramdisk else None,
+        properties=properties,
+        created=work.operation.created,
+    )
+
+
+#: The copy is of one moment; making it and sending it may take hours with a large disk.
+IMAGE_STEPS: Final = (
+    Step("begin", begin_image, undo=forget_image),
+    Step("copy", HostStep.COPY_DISK, undo=HostStep.REMOVE_COPY, deadline_seconds=6 * _HOURS),
+    # No undo: its bytes go with the image.
+    Step("upload", HostStep.UPLOAD_COPY, deadline_seconds=6 * _HOURS),
+    Step("clean", HostStep.REMOVE_COPY),
+)
+
+CREATE_IMAGE = Saga(Action.CREATE_IMAGE, IMAGE_STEPS)
+
+#: The oldest go last: a backup that failed has cost none of those there are.
+CREATE_BACKUP = Saga(Action.CREATE_BACKUP, (*IMAGE_STEPS, Step("rotate", rotate_backups)))
