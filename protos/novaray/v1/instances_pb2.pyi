@@ -703,6 +703,16 @@ class InstanceOperationMetadata(_message.Message):
         """Keep the new size."""
         ACTION_REVERT_RESIZE: InstanceOperationMetadata._Action.ValueType  # 17
         """Bring the old size back."""
+        ACTION_CREATE_IMAGE: InstanceOperationMetadata._Action.ValueType  # 18
+        """Make an image of it."""
+        ACTION_CREATE_BACKUP: InstanceOperationMetadata._Action.ValueType  # 19
+        """Make a backup of it."""
+        ACTION_SHELVE: InstanceOperationMetadata._Action.ValueType  # 20
+        """Keep it as an image."""
+        ACTION_SHELVE_OFFLOAD: InstanceOperationMetadata._Action.ValueType  # 21
+        """Take it from its host."""
+        ACTION_UNSHELVE: InstanceOperationMetadata._Action.ValueType  # 22
+        """Bring it back from its image."""
 
     class Action(_Action, metaclass=_ActionEnumTypeWrapper):
         """What was asked."""
@@ -743,6 +753,16 @@ class InstanceOperationMetadata(_message.Message):
     """Keep the new size."""
     ACTION_REVERT_RESIZE: InstanceOperationMetadata.Action.ValueType  # 17
     """Bring the old size back."""
+    ACTION_CREATE_IMAGE: InstanceOperationMetadata.Action.ValueType  # 18
+    """Make an image of it."""
+    ACTION_CREATE_BACKUP: InstanceOperationMetadata.Action.ValueType  # 19
+    """Make a backup of it."""
+    ACTION_SHELVE: InstanceOperationMetadata.Action.ValueType  # 20
+    """Keep it as an image."""
+    ACTION_SHELVE_OFFLOAD: InstanceOperationMetadata.Action.ValueType  # 21
+    """Take it from its host."""
+    ACTION_UNSHELVE: InstanceOperationMetadata.Action.ValueType  # 22
+    """Bring it back from its image."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -794,6 +814,7 @@ class InstanceOperationMetadata(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     USER_FIELD_NUMBER: _builtins.int
     ADMIN_PASSWORD_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
     instance: _builtins.str
     """`projects/{project}/instances/{uuid}`."""
     action: Global___InstanceOperationMetadata.Action.ValueType
@@ -816,6 +837,8 @@ class InstanceOperationMetadata(_message.Message):
     """Who asked."""
     admin_password: _builtins.str
     """The password of the guest's administrator: only in the answer of the call that made the operation."""
+    image: _builtins.str
+    """The image that it makes: `images/{id}`."""
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperationStep]:
         """What was done so far, in order."""
@@ -850,10 +873,11 @@ class InstanceOperationMetadata(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         user: _builtins.str = ...,
         admin_password: _builtins.str = ...,
+        image: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "admin_password", b"admin_password", "attempt", b"attempt", "create_time", b"create_time", "end_time", b"end_time", "host", b"host", "instance", b"instance", "progress_percent", b"progress_percent", "request_id", b"request_id", "state", b"state", "step", b"step", "steps", b"steps", "update_time", b"update_time", "user", b"user", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "admin_password", b"admin_password", "attempt", b"attempt", "create_time", b"create_time", "end_time", b"end_time", "host", b"host", "image", b"image", "instance", b"instance", "progress_percent", b"progress_percent", "request_id", b"request_id", "state", b"state", "step", b"step", "steps", b"steps", "update_time", b"update_time", "user", b"user", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1806,6 +1830,208 @@ class RevertInstanceResizeRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RevertInstanceResizeRequest: _TypeAlias = RevertInstanceResizeRequest  # noqa: Y015
+
+@_typing.final
+class CreateInstanceImageRequest(_message.Message):
+    """Request of CreateInstanceImage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class PropertiesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    PROPERTIES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    image_display_name: _builtins.str
+    """What people call the image: 1 to 255 printable characters."""
+    @_builtins.property
+    def properties(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The image's properties, as many and as long as an image may have."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        image_display_name: _builtins.str = ...,
+        properties: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "image_display_name", b"image_display_name", "name", b"name", "properties", b"properties", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateInstanceImageRequest: _TypeAlias = CreateInstanceImageRequest  # noqa: Y015
+
+@_typing.final
+class BackupInstanceRequest(_message.Message):
+    """Request of BackupInstance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    BACKUP_TYPE_FIELD_NUMBER: _builtins.int
+    ROTATION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    image_display_name: _builtins.str
+    """What people call the image: 1 to 255 printable characters."""
+    backup_type: _builtins.str
+    """`daily`, `weekly`, or another word of at most 60 characters: backups of one kind rotate together."""
+    rotation: _builtins.int
+    """How many backups of this kind are kept, this one included: 1 to 1000. The oldest are deleted."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        image_display_name: _builtins.str = ...,
+        backup_type: _builtins.str = ...,
+        rotation: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backup_type", b"backup_type", "etag", b"etag", "image_display_name", b"image_display_name", "name", b"name", "request_id", b"request_id", "rotation", b"rotation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BackupInstanceRequest: _TypeAlias = BackupInstanceRequest  # noqa: Y015
+
+@_typing.final
+class ShelveInstanceRequest(_message.Message):
+    """Request of ShelveInstance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    GRACE_SECONDS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    grace_seconds: _builtins.float
+    """Seconds the guest is given to shut down by itself, 0 to 3600; 60 where it is not given."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        grace_seconds: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds", "grace_seconds", b"grace_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds", "etag", b"etag", "grace_seconds", b"grace_seconds", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__grace_seconds: _TypeAlias = _typing.Literal["grace_seconds"]  # noqa: Y015
+    _WhichOneofArgType__grace_seconds: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__grace_seconds) -> _WhichOneofReturnType__grace_seconds | None: ...
+
+Global___ShelveInstanceRequest: _TypeAlias = ShelveInstanceRequest  # noqa: Y015
+
+@_typing.final
+class OffloadInstanceRequest(_message.Message):
+    """Request of OffloadInstance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OffloadInstanceRequest: _TypeAlias = OffloadInstanceRequest  # noqa: Y015
+
+@_typing.final
+class UnshelveInstanceRequest(_message.Message):
+    """Request of UnshelveInstance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    host: _builtins.str
+    """Only on this host, for one that has left its own. For admins."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        host: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "host", b"host", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnshelveInstanceRequest: _TypeAlias = UnshelveInstanceRequest  # noqa: Y015
 
 @_typing.final
 class GetConsoleOutputRequest(_message.Message):

@@ -150,6 +150,31 @@ class InstanceServiceStub:
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.CreateInstanceImage = channel.unary_unary(
+                '/novaray.v1.InstanceService/CreateInstanceImage',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.CreateInstanceImageRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.BackupInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/BackupInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.BackupInstanceRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.ShelveInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/ShelveInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ShelveInstanceRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.OffloadInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/OffloadInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.OffloadInstanceRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.UnshelveInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/UnshelveInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.UnshelveInstanceRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
         self.GetConsoleOutput = channel.unary_unary(
                 '/novaray.v1.InstanceService/GetConsoleOutput',
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.GetConsoleOutputRequest.SerializeToString,
@@ -327,6 +352,41 @@ class InstanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateInstanceImage(self, request, context):
+        """Makes an image of the instance's disk as it is now; the guest runs on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BackupInstance(self, request, context):
+        """Makes an image as `CreateInstanceImage` does, and deletes the oldest of its kind.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShelveInstance(self, request, context):
+        """Shuts an instance down and keeps it as an image; its host gives its room back after a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OffloadInstance(self, request, context):
+        """Takes a shelved instance from its host now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnshelveInstance(self, request, context):
+        """Brings a shelved instance back, on its host or on another.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetConsoleOutput(self, request, context):
         """A piece of the serial console's log.
         """
@@ -452,6 +512,31 @@ def add_InstanceServiceServicer_to_server(servicer, server):
             'RevertInstanceResize': grpc.unary_unary_rpc_method_handler(
                     servicer.RevertInstanceResize,
                     request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'CreateInstanceImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateInstanceImage,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.CreateInstanceImageRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'BackupInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.BackupInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.BackupInstanceRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ShelveInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShelveInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ShelveInstanceRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'OffloadInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.OffloadInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.OffloadInstanceRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'UnshelveInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnshelveInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.UnshelveInstanceRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'GetConsoleOutput': grpc.unary_unary_rpc_method_handler(
@@ -1063,6 +1148,141 @@ class InstanceService:
             target,
             '/novaray.v1.InstanceService/RevertInstanceResize',
             protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateInstanceImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/CreateInstanceImage',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.CreateInstanceImageRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BackupInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/BackupInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.BackupInstanceRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShelveInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/ShelveInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.ShelveInstanceRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OffloadInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/OffloadInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.OffloadInstanceRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnshelveInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/UnshelveInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.UnshelveInstanceRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

@@ -88,6 +88,16 @@ class InstanceServiceStub:
     """Keeps the new size: what was kept of the old one is given back."""
     RevertInstanceResize: _grpc.UnaryUnaryMultiCallable[_instances_pb2.RevertInstanceResizeRequest, _operations_pb2.Operation]
     """Brings size and disk back as they were; what was written since the resize is lost."""
+    CreateInstanceImage: _grpc.UnaryUnaryMultiCallable[_instances_pb2.CreateInstanceImageRequest, _operations_pb2.Operation]
+    """Makes an image of the instance's disk as it is now; the guest runs on."""
+    BackupInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.BackupInstanceRequest, _operations_pb2.Operation]
+    """Makes an image as `CreateInstanceImage` does, and deletes the oldest of its kind."""
+    ShelveInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.ShelveInstanceRequest, _operations_pb2.Operation]
+    """Shuts an instance down and keeps it as an image; its host gives its room back after a time."""
+    OffloadInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.OffloadInstanceRequest, _operations_pb2.Operation]
+    """Takes a shelved instance from its host now."""
+    UnshelveInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.UnshelveInstanceRequest, _operations_pb2.Operation]
+    """Brings a shelved instance back, on its host or on another."""
     GetConsoleOutput: _grpc.UnaryUnaryMultiCallable[_instances_pb2.GetConsoleOutputRequest, _instances_pb2.GetConsoleOutputResponse]
     """A piece of the serial console's log."""
     WatchInstances: _grpc.UnaryStreamMultiCallable[_instances_pb2.WatchInstancesRequest, _instances_pb2.WatchInstancesResponse]
@@ -152,6 +162,16 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     """Keeps the new size: what was kept of the old one is given back."""
     RevertInstanceResize: _aio.UnaryUnaryMultiCallable[_instances_pb2.RevertInstanceResizeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Brings size and disk back as they were; what was written since the resize is lost."""
+    CreateInstanceImage: _aio.UnaryUnaryMultiCallable[_instances_pb2.CreateInstanceImageRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Makes an image of the instance's disk as it is now; the guest runs on."""
+    BackupInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.BackupInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Makes an image as `CreateInstanceImage` does, and deletes the oldest of its kind."""
+    ShelveInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.ShelveInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Shuts an instance down and keeps it as an image; its host gives its room back after a time."""
+    OffloadInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.OffloadInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Takes a shelved instance from its host now."""
+    UnshelveInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.UnshelveInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Brings a shelved instance back, on its host or on another."""
     GetConsoleOutput: _aio.UnaryUnaryMultiCallable[_instances_pb2.GetConsoleOutputRequest, _instances_pb2.GetConsoleOutputResponse]  # type: ignore[assignment]
     """A piece of the serial console's log."""
     WatchInstances: _aio.UnaryStreamMultiCallable[_instances_pb2.WatchInstancesRequest, _instances_pb2.WatchInstancesResponse]  # type: ignore[assignment]
@@ -345,6 +365,46 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Brings size and disk back as they were; what was written since the resize is lost."""
+
+    @_abc_1.abstractmethod
+    def CreateInstanceImage(
+        self,
+        request: _instances_pb2.CreateInstanceImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Makes an image of the instance's disk as it is now; the guest runs on."""
+
+    @_abc_1.abstractmethod
+    def BackupInstance(
+        self,
+        request: _instances_pb2.BackupInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Makes an image as `CreateInstanceImage` does, and deletes the oldest of its kind."""
+
+    @_abc_1.abstractmethod
+    def ShelveInstance(
+        self,
+        request: _instances_pb2.ShelveInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Shuts an instance down and keeps it as an image; its host gives its room back after a time."""
+
+    @_abc_1.abstractmethod
+    def OffloadInstance(
+        self,
+        request: _instances_pb2.OffloadInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Takes a shelved instance from its host now."""
+
+    @_abc_1.abstractmethod
+    def UnshelveInstance(
+        self,
+        request: _instances_pb2.UnshelveInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Brings a shelved instance back, on its host or on another."""
 
     @_abc_1.abstractmethod
     def GetConsoleOutput(
