@@ -5,6 +5,8 @@ one lives, the size of a request, requests in a second.
 """
 
 import asyncio
+import logging
+import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ _LIFETIME: Final = 30.0
 _LINE: Final = 2048
 _FIELD: Final = 4096
 _HEADERS: Final = 64
+
+_log: Final = logging.getLogger(__name__)
 
 #: Who has this address on the network; None for a stranger.
 GuestAt = Callable[[str], InstanceRecord | None]
@@ -62,6 +66,9 @@ class GuestConnections(web.Server):
         self._guest_at = guest_at
         self._allowances: dict[str, Allowance] = {}
         self._open: Counter[str] = Counter()
+        self._listener: socket.socket
+        self._taking: set[asyncio.Task[object]] = set()
+        self._closed = False
         self._kept: dict[web.RequestHandler, _Kept] = {}
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
@@ -72,12 +79,14 @@ class GuestConnections(web.Server):
         end = self._loop.call_later(_LIFETIME, transport.abort)
         self._kept[handler] = _Kept(address, transport, end)
         if (
-            self._guest_at(address) is None
+            self._closed
+            or self._guest_at(address) is None
             or self._open[address] > _CONNECTIONS_EACH
             or len(self._kept) > _CONNECTIONS
             or not self._allowed(address)
         ):
-            transport.abort()
+            # Not at once: the handler would find its connection gone before it has begun.
+            self._loop.call_soon(transport.abort)
 
     def connection_lost(
         self, handler: web.RequestHandler, exc: BaseException | None = None
@@ -90,8 +99,38 @@ class GuestConnections(web.Server):
             if not self._open[kept.address]:
                 del self._open[kept.address]
 
-    def abort(self) -> None:
-        """Drop all of them."""
+    def serve(self, listener: socket.socket) -> None:
+        """Take what comes to this socket, until ``close``."""
+        listener.setblocking(False)
+        self._listener = listener
+        self._loop.add_reader(listener, self._accept)
+
+    def _accept(self) -> None:
+        # Not by asyncio's Server: it loses a connection that comes while it is being closed.
+        try:
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionError):  # the guest has thought better of it
+            return
+        except OSError as error:  # no file descriptor is left: it will not help to ask at once
+            _log.error("the metadata service takes no connections for a second: %s", error)
+            self._loop.remove_reader(self._listener)
+            self._loop.call_later(1, self._go_on)
+            return
+        taking = self._loop.create_task(self._loop.connect_accepted_socket(self, connection))
+        self._taking.add(taking)
+        taking.add_done_callback(self._taking.discard)
+
+    def _go_on(self) -> None:
+        if not self._closed:
+            self._loop.add_reader(self._listener, self._accept)
+
+    def close(self) -> None:
+        """Listen no more, and drop all connections, also those that are just being taken."""
+        if self._closed:
+            return
+        self._closed = True
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
         for kept in tuple(self._kept.values()):
             kept.transport.abort()
 

@@ -53,7 +53,7 @@ class MetadataServer:
                 self._thread.start()
         loop, _ = self._started.result()
         opened = asyncio.run_coroutine_threadsafe(self._open(listener, guest_at), loop).result()
-        return lambda: asyncio.run_coroutine_threadsafe(_close(*opened), loop).result()
+        return lambda: asyncio.run_coroutine_threadsafe(_close(opened), loop).result()
 
     def close(self) -> None:
         """End the thread. What has been given to ``listen`` is closed before."""
@@ -70,12 +70,10 @@ class MetadataServer:
 
         asyncio.run(until_the_end())
 
-    async def _open(
-        self, listener: socket.socket, guest_at: GuestAt
-    ) -> tuple[asyncio.Server, GuestConnections]:
+    async def _open(self, listener: socket.socket, guest_at: GuestAt) -> GuestConnections:
         connections = GuestConnections(self._answer, guest_at)
-        loop = asyncio.get_running_loop()
-        return await loop.create_server(connections, sock=listener), connections
+        connections.serve(listener)
+        return connections
 
     async def _answer(self, request: web.BaseRequest, record: InstanceRecord) -> web.Response:
         if request.method not in _METHODS:
@@ -94,6 +92,5 @@ class MetadataServer:
         return web.Response(body=found.body, headers={**SERVER, "Content-Type": found.content_type})
 
 
-async def _close(server: asyncio.Server, connections: GuestConnections) -> None:
-    server.close()
-    connections.abort()
+async def _close(connections: GuestConnections) -> None:
+    connections.close()
