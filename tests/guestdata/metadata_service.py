@@ -26,7 +26,8 @@ class Service:
         bob = guests.record("7d4b3a52-9f0e-5d7c-8a41-00000000000b").evolve(
             name="bob", hostname="bob"
         )
-        self.records: dict[str, InstanceRecord] = {ANN: ann, BOB: bob}
+        # Who names no address of its own is the first guest.
+        self.records: dict[str, InstanceRecord] = {"127.0.0.1": ann, ANN: ann, BOB: bob}
         self.away = False
         self.server = MetadataServer(guests.SHARE)
         self.server.open(self._data)
