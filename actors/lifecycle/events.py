@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from actors.model.commands import InstanceCommand
+from actors.model.edits import InstanceEdit
 from actors.model.ids import HostId, OperationId
 from actors.model.instance import PowerState
 from actors.model.operation import OperationRecord
@@ -15,6 +16,14 @@ class Requested:
     """Somebody asks for an action."""
 
     command: InstanceCommand
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """Somebody changes the record itself; nothing has to be done for it."""
+
+    edit: InstanceEdit
     at: datetime
 
 
@@ -48,7 +57,7 @@ class OperationLost:
     at: datetime
 
 
-LifecycleEvent = Requested | Moved | PowerObserved | OperationLost
+LifecycleEvent = Requested | Edited | Moved | PowerObserved | OperationLost
 
 
 @dataclass(frozen=True, slots=True)
