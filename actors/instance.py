@@ -218,6 +218,13 @@ class InstanceActor:
         else:
             self._roster.put(instance)
 
+    async def guest_data(self, instance: InstanceRecord) -> GuestData | None:
+        """What a guest is told (``sagas.cell.Recorder``)."""
+        if instance.guest_data is None:
+            return None
+        text = await self._store.find(Table.GUEST_DATA, instance.guest_data)
+        return None if text is None else GuestData.model_validate_json(text)
+
     def _count(self, operation: OperationRecord) -> None:
         """Count an operation and its steps when it has ended."""
         if not operation.done or operation.finished is None:

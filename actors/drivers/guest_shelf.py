@@ -27,7 +27,7 @@ class GuestShelf:
         Raises:
             Unavailable: The record cannot be read now.
         """
-        key = record.guest_data
+        key = record.told
         if key is None:
             return None
         if key not in self._found:

@@ -5,13 +5,17 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from actors.drivers.acts import Act
+from actors.drivers.disk_work import DiskWork
 from actors.drivers.guest_shelf import GuestShelf
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lane
+from actors.model.details import Rebuild, RescueBoot
 from actors.model.errors import Cancelled, ComputeError, Internal, Unavailable
+from actors.model.image import BootSource
 from actors.model.instance import PowerState
 from actors.ports.clock import Clock, Gate
 from actors.ports.host import HostJob, HostStep, StepResult
@@ -64,6 +68,7 @@ class GuestWork:
             HostStep.ENSURE_ABSENT: self._quick(self._remove),
             HostStep.REMOVE_DISK: self._quick(lambda job: hypervisor.remove_disk(job.instance.id)),
             HostStep.REMOVE_NETWORK: self._quick(lambda job: network.remove(job.instance)),
+            **DiskWork(hypervisor, cache, threads, self._disk).acts(),
             **others,
         }
 
@@ -121,7 +126,7 @@ class GuestWork:
         Raises:
             Cancelled: A newer operation has asked. Others may still want the image: it comes.
         """
-        fetching = asyncio.ensure_future(self._cache.ensure(job.instance.source))
+        fetching = asyncio.ensure_future(self._cache.ensure(_wanted(job)))
         try:
             while not fetching.done():
                 lane.check(job.instance.id, job.sequence)
@@ -133,6 +138,8 @@ class GuestWork:
     async def _run(self, job: HostJob) -> PowerState:
         record = job.instance
         files = await self._cache.ensure(record.source)
+        if record.rescue is not None:
+            files = replace(files, rescue=await self._cache.ensure(record.rescue.source))
         data = await self._shelf.of(record) if record.config_drive else None
 
         def run() -> PowerState:
@@ -200,3 +207,14 @@ class GuestWork:
 
     async def _blocking(self, call: Callable[[], Value]) -> Value:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+def _wanted(job: HostJob) -> BootSource:
+    """What the instance is to boot from once the job's operation is done."""
+    match job.details:
+        case Rebuild(to=to):
+            return to.source
+        case RescueBoot(source=source):
+            return source
+        case _:
+            return job.instance.source

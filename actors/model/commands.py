@@ -70,6 +70,8 @@ class InstanceCommand(Record):
     #: What the action needs to know beyond its name.
     details: Details | None = None
     guest_data: GuestData | None = None
+    #: Fields of the guest data there is that ``guest_data`` takes over.
+    guest_data_keeps: frozenset[str] = frozenset()
     #: Asked by an admin, or by the cluster itself: a lock does not keep it back.
     admin: bool = False
     #: Refused with ``Stale`` unless the record still has this generation; None does not ask.

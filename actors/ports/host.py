@@ -5,8 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from actors.model.details import Details
 from actors.model.console import ConsoleKind, Screenshot
+from actors.model.details import Details
 from actors.model.diagnostics import Diagnostics
 from actors.model.errors import ComputeError
 from actors.model.ids import HostId, InstanceId

@@ -26,6 +26,8 @@ class BootFiles:
     disk: Path
     kernel: Path | None = None
     ramdisk: Path | None = None
+    #: What a rescued instance boots from instead.
+    rescue: "BootFiles | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,36 @@ class Hypervisor(Protocol):
 
     def remove_disk(self, instance: InstanceId) -> None:
         """Remove the root disk, and the instance's folder with its console log."""
+        ...
+
+    def put_disks_aside(self, instance: InstanceId, sequence: int) -> None:
+        """Keep the instance's own disks under this operation's number, out of the way of new ones.
+
+        Raises:
+            Conflict: The domain still runs on them.
+        """
+        ...
+
+    def put_disks_back(self, instance: InstanceId, sequence: int) -> None:
+        """Put what this operation put aside in its place again; what lies there now goes.
+
+        Nothing put aside is no error: then nothing is done.
+
+        Raises:
+            Conflict: The domain still runs on what lies there.
+        """
+        ...
+
+    def forget_old_disks(self, instance: InstanceId, sequence: int) -> None:
+        """Remove what this operation put aside, if it is there."""
+        ...
+
+    def ensure_rescue_disk(self, record: InstanceRecord, base: Path) -> None:
+        """The disk that a rescued instance boots from, as large as its image."""
+        ...
+
+    def remove_rescue_disk(self, instance: InstanceId) -> None:
+        """Remove it, if it is there."""
         ...
 
     def ensure_running(

@@ -152,8 +152,10 @@ class Cell:
                 return Accepted(instance=self._record, operation=self.operation)
             data = command.guest_data
             if data is not None:
-                old = await self._recorder.guest_data(self._record)
-                data = taken_over(data.evolve(id=written[-1].id), old, command.guest_data_keeps)
+                data = data.evolve(id=written[-1].id)
+                if command.guest_data_keeps:
+                    old = await self._recorder.guest_data(self._record)
+                    data = taken_over(data, old, command.guest_data_keeps)
             await self._durably(record, written, None, data)
             self._start(self._runner)
             return Accepted(instance=self._record, operation=self.operation)
