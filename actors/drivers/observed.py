@@ -29,6 +29,8 @@ class Observed:
         self._news: dict[InstanceId, News] = {}
         #: The last event of an instance while a job of its own was under way.
         self._during: dict[InstanceId, PowerState] = {}
+        #: Of whom is being told: what is said of them meanwhile is news, whatever it is.
+        self._telling: set[InstanceId] = set()
 
     def __len__(self) -> int:
         return len(self._told)
@@ -43,7 +45,7 @@ class Observed:
 
     def event(self, instance: InstanceId, state: PowerState, sequence: int) -> bool:
         """Libvirt speaks of a guest that nobody works on; whether it is news."""
-        if self._told.get(instance) is state:
+        if self._told.get(instance) is state and instance not in self._telling:
             self._news.pop(instance, None)
             return False
         self._news[instance] = News(instance, state, sequence)
@@ -53,22 +55,31 @@ class Observed:
         """A job's answer tells this state; whether the guest became something else meanwhile."""
         last = self._during.pop(instance, state)
         self._news.pop(instance, None)
+        self._telling.discard(instance)
         if state is PowerState.NOSTATE:
             self._told.pop(instance, None)
             return False
         self._told[instance] = state
         return self.event(instance, last, sequence)
 
+    def job_broken(self, instance: InstanceId, sequence: int) -> bool:
+        """A job ended without an answer; whether the guest became something that is news."""
+        last = self._during.pop(instance, None)
+        return last is not None and self.event(instance, last, sequence)
+
     def told(self, news: News) -> None:
         """The instance's actor knows."""
+        self._telling.discard(news.instance)
         self._told[news.instance] = news.power_state
 
     def take(self) -> tuple[News, ...]:
         """All news, which are news no longer: they are being told."""
         news, self._news = self._news, {}
+        self._telling = set(news)
         self._told.update({one.instance: one.power_state for one in news.values()})
         return tuple(news.values())
 
     def adopt(self, states: Mapping[InstanceId, PowerState]) -> None:
         """A comparison has found, and told, these."""
+        self._telling.difference_update(states)
         self._told.update(states)

@@ -106,6 +106,8 @@ _NOVA_POWER_CODE = {
     PowerState.SUSPENDED: 7,
 }
 
+_POWER_WORDS = {PowerState.NOSTATE: "gone", PowerState.SHUTDOWN: "shut down"}
+
 
 _POWER_WORDS = {PowerState.NOSTATE: "gone", PowerState.SHUTDOWN: "shut down"}
 

@@ -21,6 +21,7 @@ from actors.hostnet.no_network import NoNetwork
 from actors.image import ImageActor
 from actors.instance import InstanceActor
 from actors.model.commands import CreateInstance, InstanceCommand
+from actors.model.details import Details
 from actors.model.errors import Unavailable
 from actors.model.flat_network import default_network
 from actors.model.flavor import DEFAULT_FLAVORS, Flavor
@@ -208,7 +209,11 @@ class LocalCluster:
         )
 
     async def act(
-        self, instance: InstanceId, action: Action, request_id: str | None = None
+        self,
+        instance: InstanceId,
+        action: Action,
+        request_id: str | None = None,
+        details: Details | None = None,
     ) -> Accepted:
         """Ask for an action on an instance."""
         return await self.instances.submit(
@@ -219,7 +224,7 @@ class LocalCluster:
                 request_id=RequestId(request_id or f"{action.value}-{instance}"),
                 action=action,
                 grace_seconds=self.grace_seconds,
-                details=details_of(action),
+                details=details or details_of(action),
             )
         )
 
@@ -346,6 +351,10 @@ class Kept:
     def _on_link(self, *news: object) -> None:
         if self._link is not None:
             self._link(*news)
+
+    def tell(self, *news: object) -> None:
+        """What libvirt's event thread says."""
+        self._on_power(*news)
 
     def leave(self, why: str) -> None:
         """What it is like when libvirtd stops."""

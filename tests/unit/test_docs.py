@@ -41,6 +41,7 @@ from protos.novaray.v1 import (
     versions_pb2,
 )
 from tests.local.records import HOST, NOW, command, instance, operation
+from tests.sagas.points import POWER
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -95,7 +96,9 @@ def _after(action: Action, state: VmState, end: OperationState) -> VmState:
         VmState.SUSPENDED: PowerState.SUSPENDED,
     }
     record = instance(vm_state=state, power_state=power.get(state, PowerState.NOSTATE))
-    after, _ = machine.step(record, Moved(operation(record, action, state=end), NOW))
+    # A host says with its answer what the guest has become.
+    told = PowerState(POWER.get(action, "running")) if end is OperationState.SUCCEEDED else None
+    after, _ = machine.step(record, Moved(operation(record, action, state=end), NOW, {}, told))
     return after.vm_state
 
 
@@ -210,7 +213,10 @@ def _side(act: object) -> str:
 
 def _step_row(step: Step) -> tuple[object, ...]:
     name = f"{code(step.name)}{', beside' if step.beside else ''}"
-    return name, _side(step.do), _side(step.undo), f"{step.deadline_seconds:g}"
+    seconds = f"{step.deadline_seconds:g}"
+    if step.seconds_per_gib:
+        seconds += f", and {step.seconds_per_gib:g} per GiB of memory"
+    return name, _side(step.do), _side(step.undo), seconds
 
 
 def _sagas() -> str:

@@ -129,10 +129,20 @@ def unpause(domain: libvirt.virDomain) -> None:
 
 
 def save(domain: libvirt.virDomain) -> None:
-    """virDomainManagedSave; a domain whose memory is saved already is no error."""
+    """virDomainManagedSave; a domain whose memory is saved already is no error.
+
+    Whatever it was when it was saved, it runs when it comes back.
+    """
     with Tolerate(libvirt.VIR_ERR_OPERATION_INVALID):
         if domain.isActive():
-            domain.managedSave(0)
+            domain.managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
+
+
+def abort_save(domain: libvirt.virDomain) -> None:
+    """virDomainAbortJob: a save under way fails, and the guest runs on."""
+    # No job is under way; or it is the test driver, which saves in no time.
+    with Tolerate(libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_SUPPORT):
+        domain.abortJob()
 
 
 def forget_saved(domain: libvirt.virDomain) -> None:
@@ -181,6 +191,18 @@ def keep_running(domain: libvirt.virDomain, element: InstanceElement, sequence: 
         stamp(domain, replace(element, sequence=sequence))
     wake(domain, power_of(domain))
     return power_of(domain)
+
+
+def keep_restored(domain: libvirt.virDomain, sequence: int) -> PowerState:
+    """The same of a domain that has just come back from saved memory.
+
+    libvirt gave it the definition it was saved with, our element included.
+
+    Raises:
+        Unavailable: As ``keep_running``.
+    """
+    element = element_of(domain)
+    return power_of(domain) if element is None else keep_running(domain, element, sequence)
 
 
 def guests(conn: libvirt.virConnect) -> Iterator[Guest]:

@@ -68,3 +68,25 @@ def test_a_guest_that_is_gone_is_forgotten() -> None:
     observed.event_during_job(ONE, OFF)
     assert not observed.job_done(ONE, PowerState.NOSTATE, 2)
     assert len(observed) == 0
+
+
+def test_what_was_seen_in_a_job_that_broke_is_news() -> None:
+    observed = Observed()
+    observed.job_done(ONE, RUNNING, 1)
+    assert not observed.job_broken(ONE, 2)
+    observed.event_during_job(ONE, OFF)
+    assert observed.job_broken(ONE, 2)
+    assert observed.take() == (News(ONE, OFF, 2),)
+    # And it is not taken for something that the next job has done.
+    assert not observed.job_done(ONE, RUNNING, 3)
+
+
+def test_what_is_said_while_the_same_is_being_told_is_news() -> None:
+    """What is told may be older than what is said: the guest was looked at in between."""
+    observed = Observed()
+    observed.job_done(ONE, RUNNING, 1)
+    observed.event(ONE, OFF, 1)
+    (news,) = observed.take()
+    assert observed.event(ONE, OFF, 1)
+    observed.told(News(ONE, RUNNING, 1))
+    assert observed.take() == (news,)

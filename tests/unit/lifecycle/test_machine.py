@@ -20,6 +20,7 @@ from actors.model.errors import Conflict, Stale
 from actors.model.instance import InstanceRecord, PowerState, TaskState, VmState
 from actors.model.operation import Action, OperationState
 from tests.local.records import HOST, NOW, command, instance, operation
+from tests.sagas.points import POWER
 
 LATER = NOW + timedelta(seconds=1)
 ACTIONS = [action for action in Action if action is not Action.CREATE]
@@ -122,7 +123,8 @@ def test_a_request_for_an_older_generation_is_refused() -> None:
 def test_success(action: Action, end: VmState) -> None:
     record = instance(task_state=TaskState.SPAWNING)
     done = operation(record, action, state=OperationState.SUCCEEDED)
-    after, _ = machine.step(record, Moved(done, LATER, {}, PowerState.RUNNING))
+    power = PowerState(POWER.get(action, "running"))
+    after, _ = machine.step(record, Moved(done, LATER, {}, power))
     assert (after.vm_state, after.task_state, after.fault) == (end, None, None)
     assert (after.launched == LATER) == (action is Action.CREATE)
     assert (after.terminated is not None) == (action is Action.DELETE)
@@ -175,6 +177,18 @@ def test_what_a_report_told_meanwhile_holds_when_the_operation_fails() -> None:
     cancelled = operation(off, Action.START, state=OperationState.CANCELLED)
     after, _ = machine.step(off, Moved(cancelled, NOW, {}, PowerState.RUNNING))
     assert (after.vm_state, after.task_state) == (VmState.ACTIVE, None)
+
+
+def test_what_a_report_told_meanwhile_holds_when_the_operation_succeeds() -> None:
+    """A guest that died as soon as it ran is not active, whatever was asked."""
+    off = instance(vm_state=VmState.STOPPED, task_state=TaskState.POWERING_ON)
+    started = operation(off, Action.START, state=OperationState.SUCCEEDED)
+    after, _ = machine.step(off, Moved(started, NOW, {}, PowerState.CRASHED))
+    assert (after.vm_state, after.power_state) == (VmState.STOPPED, PowerState.CRASHED)
+    stopping = instance(task_state=TaskState.POWERING_OFF)
+    stopped = operation(stopping, Action.STOP, state=OperationState.SUCCEEDED)
+    after, _ = machine.step(stopping, Moved(stopped, NOW, {}, PowerState.NOSTATE))
+    assert after.vm_state is VmState.STOPPED
 
 
 def test_a_lost_operation_leaves_nothing_busy() -> None:
