@@ -1,24 +1,12 @@
 """delete, start, stop, reboot, pause, …: the same of each server named."""
 
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from gateway.cli.commands.accepted import accepted_json, finish
-from gateway.cli.failures import Exit, Failure
+from gateway.cli.commands.each import act
 from gateway.cli.options import SERVERS, FormatOption, PollOption, ServersArgument, command
-from gateway.cli.session import Session, new_request_id, open_session
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from google.longrunning.operations_pb2 import Operation
-
-    from protos.novaray.v1.instances_pb2 import Instance
-
-    Accepted = tuple[Instance, Operation]
-
-Item = TypeVar("Item")
+from gateway.cli.session import open_session
 
 app = typer.Typer()
 
@@ -44,7 +32,7 @@ def delete(
 ) -> None:
     """Delete servers at once, whatever is being done to them."""
     session = open_session(ctx, form)
-    _act(session, "delete", servers, session.client.delete_instance, poll=poll)
+    act(session, "delete", servers, session.client.delete_instance, poll=poll)
 
 
 @command(app, "start", SERVERS, "nova start MyFirstInstance", "nova start --poll web1 web2")
@@ -56,7 +44,7 @@ def start(
 ) -> None:
     """Start servers that are shut off."""
     session = open_session(ctx, form)
-    _act(session, "start", servers, session.client.start_instance, poll=poll)
+    act(session, "start", servers, session.client.start_instance, poll=poll)
 
 
 @command(app, "stop", SERVERS, "nova stop MyFirstInstance", "nova stop --grace 5 --poll web1")
@@ -70,7 +58,7 @@ def stop(
     """Shut servers down: by the power button first, by force after the grace time."""
     session = open_session(ctx, form)
     client = session.client
-    _act(
+    act(
         session,
         "stop",
         servers,
@@ -93,7 +81,7 @@ def reboot(
     """Reboot servers."""
     session = open_session(ctx, form)
     client = session.client
-    _act(
+    act(
         session,
         "reboot",
         servers,
@@ -113,7 +101,7 @@ def pause(
 ) -> None:
     """Stop the clock of servers; they stay in their hosts' memory."""
     session = open_session(ctx, form)
-    _act(session, "pause", servers, session.client.pause_instance, poll=poll)
+    act(session, "pause", servers, session.client.pause_instance, poll=poll)
 
 
 @command(app, "unpause", SERVERS, "nova unpause MyFirstInstance")
@@ -125,7 +113,7 @@ def unpause(
 ) -> None:
     """Let paused servers run on."""
     session = open_session(ctx, form)
-    _act(session, "unpause", servers, session.client.unpause_instance, poll=poll)
+    act(session, "unpause", servers, session.client.unpause_instance, poll=poll)
 
 
 @command(app, "suspend", SERVERS, "nova suspend MyFirstInstance")
@@ -137,7 +125,7 @@ def suspend(
 ) -> None:
     """Write the memory of servers to disk, and free it on their hosts."""
     session = open_session(ctx, form)
-    _act(session, "suspend", servers, session.client.suspend_instance, poll=poll)
+    act(session, "suspend", servers, session.client.suspend_instance, poll=poll)
 
 
 @command(app, "resume", SERVERS, "nova resume MyFirstInstance")
@@ -149,53 +137,4 @@ def resume(
 ) -> None:
     """Bring suspended servers back, where they were."""
     session = open_session(ctx, form)
-    _act(session, "resume", servers, session.client.resume_instance, poll=poll)
-
-
-def _act(
-    session: Session,
-    action: str,
-    servers: list[str],
-    call: "Callable[[str, str], Operation]",
-    *,
-    poll: bool,
-) -> None:
-    """Ask for the same of each server, and with ``poll`` wait for the end of each."""
-    from gateway.cli import lookup
-
-    def ask(server: str) -> "Accepted":
-        found = lookup.find_instance(session.client, server)
-        operation = call(found.name, new_request_id())
-        session.out.sentence(f"Request to {action} server {server} has been accepted.")
-        return found, operation
-
-    def end(accepted: "Accepted") -> "Accepted":
-        instance, operation = accepted
-        return finish(session, operation, instance)
-
-    accepted, failures = _each(session, dict.fromkeys(servers), ask)
-    if poll:
-        accepted, failed = _each(session, accepted, end)
-        failures += failed
-    if session.out.is_json:
-        session.out.result(str, lambda: [accepted_json(i, o) for i, o in accepted])
-    if failures:
-        raise typer.Exit(int(failures[0].exit_code))
-
-
-def _each(
-    session: Session, items: "Iterable[Item]", step: "Callable[[Item], Accepted]"
-) -> "tuple[list[Accepted], list[Failure]]":
-    """Do the step for each item. One that fails does not keep the others from it."""
-    done: list[Accepted] = []
-    failures: list[Failure] = []
-    for item in items:
-        try:
-            done.append(step(item))
-        except Failure as failure:
-            session.out.failure(failure)
-            failures.append(failure)
-            if failure.exit_code is Exit.NO_CONNECTION:
-                # The rest would fail alike, each after its own waiting.
-                break
-    return done, failures
+    act(session, "resume", servers, session.client.resume_instance, poll=poll)
