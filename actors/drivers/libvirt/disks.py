@@ -1,7 +1,7 @@
 """Root disks: a qcow2 overlay on a cached base, so that a boot copies nothing.
 
-Two ways: files that qemu-img makes, for QEMU, and volumes in a storage pool, for libvirt's test
-driver, which has no files. Why not pools for both: ``docs/decisions/0011``.
+Two ways: files that qemu-img makes, for QEMU, and volumes in a storage pool (``pool_disks``), for
+libvirt's test driver, which has no files. Why not pools for both: ``docs/decisions/0011``.
 """
 
 import re
@@ -14,21 +14,20 @@ from typing import Final, Protocol
 
 import libvirt
 
+from actors.drivers.libvirt import disks_aside
 from actors.drivers.libvirt.errors import refused
 from actors.drivers.libvirt.qcow2 import NotQcow2, Qcow2Header
 from actors.drivers.libvirt.settle import settle
-from actors.drivers.libvirt.storage_xml import Pool, Volume
 from actors.model.errors import HypervisorRefused, Invalid, NotFound
 from actors.model.ids import InstanceId
-from actors.model.image import DiskFormat
+from actors.model.image import BootSource, DiskFormat
 from actors.model.instance import InstanceRecord
 
-#: The storage pool of the test driver.
-POOL: Final = "novaray"
 _UUID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _GIB: Final = 1024**3
 _FOLDER_MODE: Final = 0o711  # QEMU's own user passes through; nobody lists
 _DISK: Final = "disk.qcow2"
+_RESCUE: Final = "rescue.qcow2"
 _TEMPORARY: Final = ".new"
 _QEMU_IMG_SECONDS: Final = 60
 
@@ -45,7 +44,33 @@ class Disks(Protocol):
         ...
 
     def remove(self, conn: libvirt.virConnect, instance: InstanceId) -> None:
-        """Remove the disk, if it is there, and the instance's folder."""
+        """Remove the disk, if it is there, and the instance's folder with all others."""
+        ...
+
+    def put_aside(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
+        """Keep the disks under this operation's number; done twice, it does nothing."""
+        ...
+
+    def put_back(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
+        """Put them in their places again; what lies there by now is removed."""
+        ...
+
+    def forget(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
+        """Remove what was put aside."""
+        ...
+
+    def rescue_path(self, instance: InstanceId) -> str:
+        """Where the rescue disk lies, as the domain's XML names it."""
+        ...
+
+    def ensure_rescue(
+        self, conn: libvirt.virConnect, instance: InstanceId, source: BootSource, base: Path
+    ) -> None:
+        """Make the rescue disk unless it is there."""
+        ...
+
+    def remove_rescue(self, conn: libvirt.virConnect, instance: InstanceId) -> None:
+        """Remove the rescue disk, if it is there."""
         ...
 
 
@@ -75,12 +100,17 @@ class FileDisks:
             Exhausted: The disk is full.
             HypervisorRefused: The base is not what its format says, or the disk is damaged.
         """
-        folder = folder_of(self._instances, record.id)
-        disk = folder / _DISK
+        self._ensure(record.id, _DISK, record.source, base, wanted_size(record))
+
+    def _ensure(
+        self, instance: InstanceId, name: str, source: BootSource, base: Path, size: int
+    ) -> None:
+        folder = folder_of(self._instances, instance)
+        disk = folder / name
         if disk.exists():
-            _check(disk, record)
+            _check(disk, instance)
             return
-        size = wanted_size(record, _base_size(record, base))
+        size = max(size, _base_size(source, base))
         make_folder(folder)
         for left_over in folder.glob(f"*{_TEMPORARY}"):
             left_over.unlink(missing_ok=True)
@@ -88,7 +118,7 @@ class FileDisks:
         # one.
         new = folder / f"{secrets.token_hex(4)}{_TEMPORARY}"
         try:
-            _create(record, base, new, size)
+            _create(instance, source, base, new, size)
             settle(new, disk)
         finally:
             new.unlink(missing_ok=True)
@@ -97,52 +127,35 @@ class FileDisks:
         """Remove the folder with all that is in it."""
         remove_folder(folder_of(self._instances, instance))
 
+    def put_aside(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
+        """Move the files (rename(2))."""
+        disks_aside.put_aside(folder_of(self._instances, instance), sequence)
 
-class PoolDisks:
-    """Volumes of the test driver's storage pool: they live in its memory, with the domains.
+    def put_back(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
+        """Move them back."""
+        disks_aside.put_back(folder_of(self._instances, instance), sequence)
 
-    They take no room (allocation 0), so that the pool's made-up capacity never fills.
-    """
+    def forget(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
+        """Remove them."""
+        disks_aside.forget(folder_of(self._instances, instance), sequence)
 
-    def __init__(self, instances: Path) -> None:
-        self._instances = instances
+    def rescue_path(self, instance: InstanceId) -> str:
+        """The file."""
+        return str(folder_of(self._instances, instance) / _RESCUE)
 
-    def path(self, instance: InstanceId) -> str:
-        """The file that the volume pretends to be."""
-        return str(self._instances / _volume_name(instance))
+    def ensure_rescue(
+        self, conn: libvirt.virConnect, instance: InstanceId, source: BootSource, base: Path
+    ) -> None:
+        """Make the file, as large as its image.
 
-    def ensure(self, conn: libvirt.virConnect, record: InstanceRecord, base: Path) -> None:
-        """Make the volume (virStorageVolCreateXML)."""
-        volume = Volume(
-            name=_volume_name(record.id),
-            capacity=wanted_size(record),
-            backing=str(base),
-            backing_format=str(record.source.disk.disk_format),
-        )
-        pool = self._pool(conn)
-        try:
-            pool.createXML(volume.to_text(), 0)
-        except libvirt.libvirtError:
-            # libvirt has no code for "exists already" here, only words.
-            if _find_volume(pool, record.id) is None:
-                raise
+        Raises:
+            As ``ensure``.
+        """
+        self._ensure(instance, _RESCUE, source, base, source.virtual_size)
 
-    def remove(self, conn: libvirt.virConnect, instance: InstanceId) -> None:
-        """Remove the volume (virStorageVolDelete), and the folder with the console's note."""
-        volume = _find_volume(self._pool(conn), instance)
-        if volume is not None:
-            volume.delete(0)
-        remove_folder(folder_of(self._instances, instance))
-
-    def _pool(self, conn: libvirt.virConnect) -> libvirt.virStoragePool:
-        try:
-            return conn.storagePoolLookupByName(POOL)
-        except libvirt.libvirtError as error:
-            if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
-                raise
-        pool = conn.storagePoolDefineXML(Pool(POOL, str(self._instances)).to_text(), 0)
-        pool.create(0)
-        return pool
+    def remove_rescue(self, conn: libvirt.virConnect, instance: InstanceId) -> None:
+        """Remove the file."""
+        Path(self.rescue_path(instance)).unlink(missing_ok=True)
 
 
 def folder_of(instances: Path, instance: InstanceId) -> Path:
@@ -167,63 +180,48 @@ def remove_folder(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _volume_name(instance: InstanceId) -> str:
-    return f"{instance}.qcow2"
-
-
-def _find_volume(
-    pool: libvirt.virStoragePool, instance: InstanceId
-) -> libvirt.virStorageVol | None:
-    try:
-        return pool.storageVolLookupByName(_volume_name(instance))
-    except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
-            return None
-        raise
-
-
-def _base_size(record: InstanceRecord, base: Path) -> int:
+def _base_size(source: BootSource, base: Path) -> int:
     """Bytes the guest sees of the base, by the file itself: the record may be wrong about it."""
     try:
-        if record.source.disk.disk_format is not DiskFormat.QCOW2:
+        if source.disk.disk_format is not DiskFormat.QCOW2:
             return base.stat().st_size
         header = Qcow2Header.read(base)
     except FileNotFoundError:
         raise NotFound(
-            f"Image {record.source.image} is not on the instance's host.",
+            f"Image {source.image} is not on the instance's host.",
             "IMAGE_NOT_CACHED",
             str(base),
         ) from None
     except NotQcow2 as error:
-        raise _bad_image(record, str(error)) from error
+        raise _bad_image(source, str(error)) from error
     # An image of a tenant's making could name any file of the host.
     if header.backing or header.data_file:
-        raise _bad_image(record, f"{base} refers to another file: {header.backing!r}")
+        raise _bad_image(source, f"{base} refers to another file: {header.backing!r}")
     return header.virtual_size
 
 
-def _bad_image(record: InstanceRecord, detail: str) -> HypervisorRefused:
+def _bad_image(source: BootSource, detail: str) -> HypervisorRefused:
     return HypervisorRefused(
-        f"Image {record.source.image} is not a valid disk image.", "IMAGE_INVALID", detail
+        f"Image {source.image} is not a valid disk image.", "IMAGE_INVALID", detail
     )
 
 
-def _check(disk: Path, record: InstanceRecord) -> None:
+def _check(disk: Path, instance: InstanceId) -> None:
     try:
         Qcow2Header.read(disk)
     except NotQcow2 as error:
         # Never made anew: whatever is in it is the tenant's.
         raise HypervisorRefused(
-            f"The disk of instance {record.id} is damaged.", "DISK_DAMAGED", str(error)
+            f"The disk of instance {instance} is damaged.", "DISK_DAMAGED", str(error)
         ) from error
 
 
-def _create(record: InstanceRecord, base: Path, new: Path, size: int) -> None:
+def _create(instance: InstanceId, source: BootSource, base: Path, new: Path, size: int) -> None:
     command = (
         "qemu-img", "create", "-q", "-f", "qcow2",
-        "-F", str(record.source.disk.disk_format), "-b", str(base), str(new), str(size),
+        "-F", str(source.disk.disk_format), "-b", str(base), str(new), str(size),
     )  # fmt: skip
-    action = f"make the disk of instance {record.id}"
+    action = f"make the disk of instance {instance}"
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_QEMU_IMG_SECONDS, check=False

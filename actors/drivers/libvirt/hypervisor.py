@@ -18,9 +18,11 @@ from actors.drivers.libvirt.build import TEST, Place, domain_of
 from actors.drivers.libvirt.connection import Connection
 from actors.drivers.libvirt.direct_io import cache_mode
 from actors.drivers.libvirt.disk_copy import BlankCopies, Copies, DiskCopies
-from actors.drivers.libvirt.disks import Disks, FileDisks, PoolDisks, folder_of, make_folder
+from actors.drivers.libvirt.disks import Disks, FileDisks, folder_of, make_folder
 from actors.drivers.libvirt.errors import away
+from actors.drivers.libvirt.pool_disks import PoolDisks
 from actors.drivers.libvirt.power import fold_event
+from actors.drivers.libvirt.rescue import rescued
 from actors.drivers.libvirt.settings import LibvirtSettings, VirtType
 from actors.model.console import ConsoleKind, Screenshot
 from actors.model.diagnostics import Diagnostics
@@ -164,13 +166,52 @@ class LibvirtHypervisor:
         Raises:
             Conflict: The domain still runs on it.
         """
-        with self._use(f"remove the disk of instance {instance}") as conn:
+        with self._use_of_disks(instance, "removed") as conn:
+            self._disks.remove(conn, instance)
+
+    def put_disks_aside(self, instance: InstanceId, sequence: int) -> None:
+        """Keep its own disks under this operation's number.
+
+        Raises:
+            Conflict: The domain still runs on them.
+        """
+        with self._use_of_disks(instance, "put aside") as conn:
+            self._disks.put_aside(conn, instance, sequence)
+
+    def put_disks_back(self, instance: InstanceId, sequence: int) -> None:
+        """Put what this operation put aside in its place again.
+
+        Raises:
+            Conflict: The domain still runs on what lies there.
+        """
+        with self._use_of_disks(instance, "put back") as conn:
+            self._disks.put_back(conn, instance, sequence)
+
+    def forget_old_disks(self, instance: InstanceId, sequence: int) -> None:
+        """Remove what this operation put aside."""
+        with self._use(f"remove the old disk of instance {instance}") as conn:
+            self._disks.forget(conn, instance, sequence)
+
+    def ensure_rescue_disk(self, record: InstanceRecord, base: Path) -> None:
+        """The disk that a rescued instance boots from."""
+        if record.rescue is not None:
+            with self._use(f"make the rescue disk of instance {record.id}") as conn:
+                self._disks.ensure_rescue(conn, record.id, record.rescue.source, base)
+
+    def remove_rescue_disk(self, instance: InstanceId) -> None:
+        """Remove it."""
+        with self._use(f"remove the rescue disk of instance {instance}") as conn:
+            self._disks.remove_rescue(conn, instance)
+
+    @contextmanager
+    def _use_of_disks(self, instance: InstanceId, participle: str) -> Iterator[libvirt.virConnect]:
+        with self._use(f"have the disk of instance {instance} {participle}") as conn:
             found = domains.find(conn, instance)
             if found is not None and found[0].isActive():
                 raise Conflict(
-                    f"Instance {instance} runs; its disk cannot be removed.", "INSTANCE_RUNS"
+                    f"Instance {instance} runs; its disk cannot be {participle}.", "INSTANCE_RUNS"
                 )
-            self._disks.remove(conn, instance)
+            yield conn
 
     def begin_copy(self, record: InstanceRecord, sequence: int) -> None:
         """Begin to copy the root disk as of now."""
@@ -252,7 +293,11 @@ class LibvirtHypervisor:
             files=files,
             bridges=bridges,
         )
-        return domain_of(record, sequence, place).to_text()
+        domain = domain_of(record, sequence, place)
+        if record.rescue is not None and files.rescue is not None:
+            disk = self._disks.rescue_path(record.id)
+            domain = rescued(domain, record.rescue, disk, files.rescue)
+        return domain.to_text()
 
     def shut_down(self, instance: InstanceId) -> None:
         """Press the ACPI power button, and return at once."""

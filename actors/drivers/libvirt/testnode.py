@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 from urllib.parse import quote
 
-from actors.drivers.libvirt.disks import POOL
+from actors.drivers.libvirt.pool_disks import POOL
 from actors.drivers.libvirt.storage_xml import Node, NodeCpu, Pool
 
 
