@@ -10,8 +10,12 @@ from pydantic import Field
 from actors.model.base import StoredRecord
 from actors.model.ids import ImageId
 from actors.model.image import BootSource
+from actors.model.image_commands import ImageName, Properties
 from actors.model.instance import Rescue
 from actors.model.labels import InstanceName, Metadata
+
+#: Nova takes ``daily`` and ``weekly``, and other words as well.
+BackupKind = Annotated[InstanceName, Field(max_length=60)]
 
 
 class Reboot(StoredRecord):
@@ -61,18 +65,25 @@ class Unrescue(StoredRecord):
     ran: bool = False
 
 
+class Backup(StoredRecord):
+    """One of several images of an instance that take turns (Nova: ``createBackup``)."""
+
+    kind: BackupKind
+    #: How many of this kind are kept.
+    rotation: int = Field(ge=1, le=1000)
+
+
 class Snapshot(StoredRecord):
     """An image is made of the instance: createImage, createBackup, shelve."""
 
     kind: Literal["snapshot"] = "snapshot"
     #: Follows from the request: asked again, the same image.
     image: ImageId
-    #: Empty: the instance's own name, with what it is for.
-    name: str = ""
-    properties: dict[str, str] = Field(default_factory=dict)
+    #: None: the instance's own, with what it is for.
+    name: ImageName | None = None
+    properties: Properties = Field(default_factory=dict)
     #: Of a backup: ``daily``, ``weekly``, …, and how many of that kind are kept.
-    backup_type: str = ""
-    rotation: int = Field(default=0, ge=0)
+    backup: Backup | None = None
 
 
 class Unshelve(StoredRecord):

@@ -41,14 +41,16 @@ async def forget_image(work: Work) -> Mapping[str, object]:
 
 async def rotate_backups(work: Work) -> Mapping[str, object]:
     """Delete the oldest backups of this kind, down to as many as are kept (Nova: rotation)."""
-    wanted = snapshot_of(work)
+    wanted = snapshot_of(work).backup
+    if wanted is None:
+        return {}
     backups = [
         image
         for image in await work.cluster.images.images()
         if image.project == work.record.project
         and image.properties.get("image_type") == "backup"
         and image.properties.get("instance_uuid") == work.record.id
-        and image.properties.get("backup_type") == wanted.backup_type
+        and image.properties.get("backup_type") == wanted.kind
     ]
     for image in backups[wanted.rotation :]:
         if not image.protected:
@@ -62,15 +64,15 @@ def _image(work: Work) -> Image:
     shelving = work.operation.action is Action.SHELVE
     properties = {
         **wanted.properties,
-        "image_type": "backup" if wanted.backup_type else "snapshot",
+        "image_type": "backup" if wanted.backup else "snapshot",
         "instance_uuid": record.id,
         "base_image_ref": source.image,
         "user_id": work.operation.user,
     }
     if source.command_line:
         properties[_COMMAND_LINE] = source.command_line
-    if wanted.backup_type:
-        properties["backup_type"] = wanted.backup_type
+    if wanted.backup:
+        properties["backup_type"] = wanted.backup.kind
     return Image(
         id=wanted.image,
         project=record.project,

@@ -68,6 +68,8 @@ _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "GuestData": {},
     "CreateImage": _IMAGE_FIELDS,
     "ImageChanges": _IMAGE_FIELDS,
+    "Snapshot": {"name": "image_display_name"},
+    "Backup": {"kind": "backup_type"},
     "CreateFlavor": _FLAVOR_FIELDS,
     "ChangeFlavor": {"description": "flavor.description"},
     "ImportKeypair": {"name": "keypair_id", "public_key": "keypair.public_key", "user": "parent"},

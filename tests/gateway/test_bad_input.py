@@ -44,6 +44,7 @@ CREATE: list[tuple[Fields, str, str]] = [
     ({"image": f"images/{KERNEL}"}, "IMAGE_NOT_BOOTABLE", "image"),
     ({"image": "images/broken"}, "IMAGE_INCOMPLETE", "image"),
     ({"image": "images/confused"}, "IMAGE_INCOMPLETE", "image"),
+    ({"image": "images/strange"}, "IMAGE_PROPERTY_INVALID", "image"),
     ({"image": "images/large"}, "FLAVOR_TOO_SMALL", "flavor"),
     ({"image": "images/thirsty"}, "FLAVOR_TOO_SMALL", "flavor"),
     ({"image": "images/wide"}, "FLAVOR_TOO_SMALL", "flavor"),
@@ -130,7 +131,41 @@ OTHERS: list[tuple[str, Fields, grpc.StatusCode, str]] = [
     ),
     *(
         (f"InstanceService.{verb}Instance", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND")
-        for verb in ("Reboot", "Pause", "Unpause", "Suspend", "Resume")
+        for verb in (
+            "Reboot",
+            "Pause",
+            "Unpause",
+            "Suspend",
+            "Resume",
+            "Shelve",
+            "Offload",
+            "Unshelve",
+        )
+    ),
+    (
+        "InstanceService.CreateInstanceImage",
+        {"name": NOWHERE, "image_display_name": "kept"},
+        MISSING,
+        "INSTANCE_NOT_FOUND",
+    ),
+    ("InstanceService.CreateInstanceImage", {"name": NOWHERE}, INVALID, "FIELD_INVALID"),
+    (
+        "InstanceService.CreateInstanceImage",
+        {"name": NOWHERE, "image_display_name": "kept", "properties": {"k": "v" * 20_000}},
+        INVALID,
+        "FIELD_INVALID",
+    ),
+    (
+        "InstanceService.BackupInstance",
+        {"name": NOWHERE, "image_display_name": "kept", "backup_type": "daily", "rotation": 0},
+        INVALID,
+        "FIELD_INVALID",
+    ),
+    (
+        "InstanceService.BackupInstance",
+        {"name": NOWHERE, "image_display_name": "kept", "backup_type": "", "rotation": 1},
+        INVALID,
+        "FIELD_INVALID",
     ),
     (
         "InstanceService.RebootInstance",

@@ -2,7 +2,7 @@
 
 import uuid
 
-from actors.model.details import Details, Reboot, Snapshot, Unshelve
+from actors.model.details import Backup, Details, Reboot, Snapshot, Unshelve
 from actors.model.ids import ImageId
 from actors.model.instance import VmState
 from actors.model.operation import Action
@@ -39,8 +39,12 @@ def details_of(action: Action) -> Details | None:
     match action:
         case Action.REBOOT:
             return Reboot()
-        case Action.CREATE_IMAGE | Action.CREATE_BACKUP | Action.SHELVE:
-            return Snapshot(image=ImageId(str(uuid.uuid4())), rotation=1)
+        case Action.CREATE_IMAGE | Action.SHELVE:
+            return Snapshot(image=ImageId(str(uuid.uuid4())))
+        case Action.CREATE_BACKUP:
+            return Snapshot(
+                image=ImageId(str(uuid.uuid4())), backup=Backup(kind="daily", rotation=1)
+            )
         case Action.UNSHELVE:
             return Unshelve()
         case _:

@@ -130,6 +130,8 @@ class BlankCopies:
     def begin(self, conn: libvirt.virConnect, record: InstanceRecord, sequence: int) -> None:
         """Make it at once."""
         path = self.path(record.id, sequence)
+        if path.exists():
+            return
         make_folder(path.parent)
         partial = _partial(path)
         command = (

@@ -1,0 +1,87 @@
+"""What makes images of instances, and what keeps instances as images: a part of InstanceService."""
+
+from typing import Protocol
+
+from google.longrunning.operations_pb2 import Operation
+
+from actors.model.commands import DEFAULT_GRACE_SECONDS
+from actors.model.details import Backup, Details, Snapshot, Unshelve
+from actors.model.ids import ImageId, RequestId, image_id_for
+from actors.model.operation import Action
+from gateway.rpc.call import Context, request_id_or_own
+from gateway.rpc.names import instance_of
+from protos.novaray.v1 import instances_pb2 as pb
+from protos.novaray.v1 import instances_pb2_grpc
+
+
+class ChangeRequest(Protocol):
+    """What the requests of all actions on an instance have in common."""
+
+    name: str
+    etag: str
+    request_id: str
+
+
+class ImageMethods(instances_pb2_grpc.InstanceServiceServicer):
+    """Images, backups, shelve."""
+
+    async def _change(
+        self,
+        request: ChangeRequest,
+        action: Action,
+        *,
+        grace_seconds: float = DEFAULT_GRACE_SECONDS,
+        details: Details | None = None,
+    ) -> Operation:
+        """Do it, as the whole service does it."""
+        raise NotImplementedError
+
+    async def CreateInstanceImage(
+        self, request: pb.CreateInstanceImageRequest, context: Context
+    ) -> Operation:
+        """Make an image while the guest runs on (AIP-136)."""
+        details = Snapshot(
+            image=_image(request),
+            name=request.image_display_name,
+            properties=dict(request.properties),
+        )
+        return await self._change(request, Action.CREATE_IMAGE, details=details)
+
+    async def BackupInstance(
+        self, request: pb.BackupInstanceRequest, context: Context
+    ) -> Operation:
+        """Make an image, and delete the oldest of its kind (AIP-136)."""
+        details = Snapshot(
+            image=_image(request),
+            name=request.image_display_name,
+            backup=Backup(kind=request.backup_type, rotation=request.rotation),
+        )
+        return await self._change(request, Action.CREATE_BACKUP, details=details)
+
+    async def ShelveInstance(
+        self, request: pb.ShelveInstanceRequest, context: Context
+    ) -> Operation:
+        """Shut down and keep as an image (AIP-136)."""
+        given = request.HasField("grace_seconds")
+        grace = request.grace_seconds if given else DEFAULT_GRACE_SECONDS
+        details = Snapshot(image=_image(request))
+        return await self._change(request, Action.SHELVE, grace_seconds=grace, details=details)
+
+    async def OffloadInstance(
+        self, request: pb.OffloadInstanceRequest, context: Context
+    ) -> Operation:
+        """Take a shelved one from its host (AIP-136)."""
+        return await self._change(request, Action.SHELVE_OFFLOAD)
+
+    async def UnshelveInstance(
+        self, request: pb.UnshelveInstanceRequest, context: Context
+    ) -> Operation:
+        """Bring it back (AIP-136)."""
+        details = Unshelve(host=request.host or None)
+        return await self._change(request, Action.UNSHELVE, details=details)
+
+
+def _image(request: ChangeRequest) -> ImageId:
+    """The image that this request makes: asked again, the same."""
+    project, _ = instance_of(request.name)
+    return image_id_for(project, RequestId(request_id_or_own(request.request_id)))
