@@ -17,13 +17,18 @@ Who can call these has the Ray token, and with it every host: they ask for no ot
 
 import asyncio
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from actors.handles.conductor import ConductorHandle
+from actors.handles.guests import GuestsHandle
 from actors.handles.hosts import HostHandle
 from actors.handles.instances import InstancesHandle
 from actors.handles.owners import ImagesHandle, NetworkHandle, SchedulerHandle
 from actors.model.commands import DEFAULT_GRACE_SECONDS, InstanceCommand
+from actors.model.console import ConsoleKind, ConsoleSession, Screenshot
+from actors.model.diagnostics import Diagnostics
 from actors.model.errors import NotFound, Unavailable
 from actors.model.ids import InstanceId, OperationId, RequestId, UserId
 from actors.model.instance import InstanceRecord
@@ -76,6 +81,30 @@ class OperationHandle:
                 await asyncio.sleep(_AWAY_SECONDS)
 
 
+class ConsoleHandle:
+    """An attached console. It ends when nobody reads from it for 15 seconds."""
+
+    def __init__(self, guests: GuestsHandle, session: ConsoleSession) -> None:
+        self._guests = guests
+        self._session = session
+
+    async def read(self, wait_seconds: float = _LISTEN_SECONDS) -> bytes:
+        """What has come since the last time; empty when nothing came within so many seconds.
+
+        Raises:
+            Conflict: The guest has stopped, or somebody has taken over.
+        """
+        return await self._guests.read(self._session, wait_seconds)
+
+    async def write(self, data: bytes) -> None:
+        """Input for the guest.
+
+        Raises:
+            Conflict: The guest has stopped, or somebody has taken over.
+        """
+        await self._guests.write(self._session, data)
+
+
 class InstanceHandle:
     """One VM."""
 
@@ -114,6 +143,38 @@ class InstanceHandle:
     async def console_output(self, offset: int = 0, limit: int = 1 << 20) -> bytes:
         """A piece of its console log, in bytes; a negative offset counts from the end."""
         return (await self._instances.console_output(self.id, offset, limit)).data
+
+    @asynccontextmanager
+    async def console(
+        self, kind: ConsoleKind = ConsoleKind.SERIAL, *, force: bool = False
+    ) -> AsyncIterator["ConsoleHandle"]:
+        """Attach to a console of its guest.
+
+        Raises:
+            Conflict: The guest does not run, has no such console, or somebody is attached.
+        """
+        guests = GuestsHandle()
+        session = await guests.attach(await self.get(), kind, force)
+        try:
+            yield ConsoleHandle(guests, session)
+        finally:
+            await guests.detach(session)
+
+    async def screenshot(self) -> Screenshot:
+        """What its guest's screen shows.
+
+        Raises:
+            Conflict: The guest does not run.
+        """
+        return await GuestsHandle().screenshot(await self.get())
+
+    async def diagnostics(self) -> Diagnostics:
+        """What its guest has used so far.
+
+        Raises:
+            Conflict: The guest does not run.
+        """
+        return await GuestsHandle().diagnostics(await self.get())
 
     async def _submit(
         self, action: Action, grace_seconds: float = DEFAULT_GRACE_SECONDS
@@ -171,4 +232,11 @@ async def connect() -> ClusterHandle:
     return ClusterHandle(await ConductorHandle().partitions())
 
 
-__all__ = ["ClusterHandle", "HostHandle", "InstanceHandle", "OperationHandle", "connect"]
+__all__ = [
+    "ClusterHandle",
+    "ConsoleHandle",
+    "HostHandle",
+    "InstanceHandle",
+    "OperationHandle",
+    "connect",
+]

@@ -17,6 +17,8 @@ import grpc
 
 _SERVICES: Final = (
     "novaray.v1.InstanceService",
+    "novaray.v1.ConsoleService",
+    "novaray.v1.DiagnosticsService",
     "novaray.v1.FlavorService",
     "novaray.v1.ImageService",
     "novaray.v1.HostService",

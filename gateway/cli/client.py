@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from gateway.cli.calls import failure_of, pages
 from gateway.cli.catalog_calls import CatalogCalls
+from gateway.cli.console_calls import ConsoleCalls
 
 # isort: split
 import grpc
@@ -45,7 +46,7 @@ class _Operations(Protocol):
     ]
 
 
-class Client(CatalogCalls):
+class Client(CatalogCalls, ConsoleCalls):
     """One user's connection to one gateway."""
 
     @property

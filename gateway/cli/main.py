@@ -9,9 +9,12 @@ import typer
 
 from gateway.cli.commands import (
     actions,
+    attach,
     catalog,
     console,
+    history,
     keypairs,
+    look,
     operations,
     servers,
     version,
@@ -97,7 +100,7 @@ def root(
     options.overrides = Overrides(endpoint, token, project, ca)
 
 
-for group in (servers, actions, console, watch, catalog, keypairs, version):
+for group in (servers, actions, console, attach, look, history, watch, catalog, keypairs, version):
     app.registered_commands += group.app.registered_commands
 app.add_typer(
     operations.app,

@@ -45,6 +45,14 @@ class Session:
 
         return Client(self.connection, self._options.timeout)
 
+    @cached_property
+    def visitor(self) -> Client:
+        """A client of somebody who has no account, but a token for one thing."""
+        from gateway.cli.client import Client
+
+        connection = load_connection(self._options.overrides, os.environ, account=False)
+        return Client(connection, self._options.timeout)
+
 
 def open_session(ctx: typer.Context, form: Format | None) -> Session:
     """The session of a command: its own ``--format`` beats the global one."""
@@ -64,5 +72,6 @@ def new_request_id() -> str:
 
 
 def _hang_up(session: Session) -> None:
-    if "client" in session.__dict__:
-        session.client.close()
+    for made in ("client", "visitor"):
+        if client := session.__dict__.get(made):
+            client.close()

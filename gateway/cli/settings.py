@@ -57,8 +57,15 @@ def credentials_path(environ: Mapping[str, str]) -> Path:
     return Path(base).expanduser() / "novaray" / "credentials.toml"
 
 
-def load_connection(overrides: Overrides, environ: Mapping[str, str]) -> Connection:
+def load_connection(
+    overrides: Overrides, environ: Mapping[str, str], *, account: bool = True
+) -> Connection:
     """Options, environment and credentials file, in this order.
+
+    Args:
+        overrides: What the command line said.
+        environ: The environment.
+        account: Whether token and project are needed; without them they stay empty.
 
     Raises:
         Failure: Something is missing, unreadable, or readable by others.
@@ -69,9 +76,10 @@ def load_connection(overrides: Overrides, environ: Mapping[str, str]) -> Connect
         if given := getattr(overrides, key) or environ.get(variable):
             values[key] = given
     # Where everything is said already, no file is needed, and a broken one does no harm.
-    if len(values) < len(_VARIABLES):
+    wanted = list(_VARIABLES) if account else ["endpoint", "ca"]
+    if any(key not in values for key in wanted):
         values = _read(path, explicit="NOVARAY_CREDENTIALS" in environ, needed=not values) | values
-    missing = [key for key in _VARIABLES if not values.get(key)]
+    missing = [key for key in wanted if not values.get(key)]
     if missing:
         variables = ", ".join(_VARIABLES[key] for key in missing)
         raise _refusal(
@@ -81,8 +89,8 @@ def load_connection(overrides: Overrides, environ: Mapping[str, str]) -> Connect
         )
     return Connection(
         endpoint=normal_endpoint(values["endpoint"]),
-        token=values["token"],
-        project=values["project"],
+        token=values["token"] if account else "",
+        project=values["project"] if account else "",
         ca=Path(values["ca"]).expanduser(),
     )
 

@@ -30,6 +30,10 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from protos.novaray.v1 import (
+    consoles_pb2,
+    consoles_pb2_grpc,
+    diagnostics_pb2,
+    diagnostics_pb2_grpc,
     flavors_pb2,
     flavors_pb2_grpc,
     hosts_pb2,
@@ -48,6 +52,8 @@ from protos.novaray.v1.instances_pb2 import Instance, InstanceOperationMetadata,
 PROJECT = "c2e15e8077f54fc5b55ec8987cdff28d"
 USER = "ce6e05f1b85e42948daf1cf91dd51c81"
 TOKEN = "s3cret"
+CONSOLE_TOKEN = "console-t0ken"
+PICTURE = (b"\x89PNG\r\n", b"\x1a\n")
 FIRST_ID = "840c18ac-0046-49dc-b809-7d83447c6b63"
 TEST_IDS = ("3ac597bc-20b7-4cf7-891f-bfa000000001", "d18e20d9-91c6-4914-0b4c-cdad00000002")
 MADE_ID = "123b9ecc-9081-40dc-b9e6-de2a1bd10fac"
@@ -496,6 +502,81 @@ class Keypairs(_Service, keypairs_pb2_grpc.KeypairServiceServicer):
         return Empty()
 
 
+class Consoles(_Service, consoles_pb2_grpc.ConsoleServiceServicer):
+    """A guest that says everything again, in capitals, until it is told to halt."""
+
+    def AttachConsole(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:
+        first = next(requests)
+        self.cloud.asked.append(("AttachConsole", first))
+        self._check(first, context)
+        yield consoles_pb2.AttachConsoleResponse()
+        for request in requests:
+            yield consoles_pb2.AttachConsoleResponse(data=request.data.upper())
+            if b"halt" in request.data:
+                status = refusal(
+                    grpc.StatusCode.FAILED_PRECONDITION, "CONSOLE_ENDED", "The guest has stopped."
+                )
+                context.abort_with_status(rpc_status.to_status(status))
+
+    def _check(self, first: Any, context: Any) -> None:
+        """Either a console token, or an account."""
+        given = dict(context.invocation_metadata()).get("authorization")
+        expected = None if first.token else f"Bearer {TOKEN}"
+        if given != expected or (first.token and first.token != CONSOLE_TOKEN):
+            status = refusal(
+                grpc.StatusCode.UNAUTHENTICATED, "TOKEN_UNKNOWN", "The token is not valid."
+            )
+            context.abort_with_status(rpc_status.to_status(status))
+
+    def CreateConsoleToken(self, request: Any, context: Any) -> consoles_pb2.ConsoleToken:
+        self.enter(request, context, "CreateConsoleToken")
+        return consoles_pb2.ConsoleToken(
+            token=CONSOLE_TOKEN, instance=request.name, kind=request.kind, expire_time=at(600)
+        )
+
+    def CaptureScreenshot(self, request: Any, context: Any) -> Iterator[Any]:
+        self.enter(request, context, "CaptureScreenshot")
+        for piece in PICTURE:
+            yield consoles_pb2.CaptureScreenshotResponse(content_type="image/png", data=piece)
+
+
+class Diagnostics(_Service, diagnostics_pb2_grpc.DiagnosticsServiceServicer):
+    def GetInstanceDiagnostics(
+        self, request: Any, context: Any
+    ) -> diagnostics_pb2.InstanceDiagnostics:
+        self.enter(request, context, "GetInstanceDiagnostics")
+        return diagnostics_pb2.InstanceDiagnostics(
+            power_state=Instance.POWER_STATE_RUNNING,
+            driver="libvirt",
+            hypervisor="qemu",
+            hypervisor_os="linux",
+            uptime_seconds=46_664,
+            cpus=[diagnostics_pb2.CpuDiagnostics(id=0, time_ns=17_300_000_000)],
+            memory=diagnostics_pb2.MemoryDiagnostics(maximum_mb=512, used_mb=97),
+            disks=[
+                diagnostics_pb2.DiskDiagnostics(
+                    device="vda",
+                    read_bytes=262_144,
+                    read_requests=112,
+                    write_bytes=5_778_432,
+                    write_requests=488,
+                    errors=1,
+                ),
+                diagnostics_pb2.DiskDiagnostics(device="vdb"),
+            ],
+            nics=[
+                diagnostics_pb2.NicDiagnostics(
+                    mac="01:23:45:67:89:ab",
+                    rx_octets=2_070_139,
+                    rx_packets=26_701,
+                    tx_octets=140_208,
+                    tx_packets=662,
+                    tx_drop=500,
+                )
+            ],
+        )
+
+
 class Versions(_Service, versions_pb2_grpc.VersionServiceServicer):
     def GetVersion(self, request: Any, context: Any) -> versions_pb2.Version:
         return versions_pb2.Version(release="0.1.0", api_level=1, min_api_level=1)
@@ -593,6 +674,8 @@ def serve(cloud: Cloud, certificates: Certificates, port: int = 0) -> tuple[grpc
     images_pb2_grpc.add_ImageServiceServicer_to_server(Images(cloud), server)
     hosts_pb2_grpc.add_HostServiceServicer_to_server(Hosts(cloud), server)
     keypairs_pb2_grpc.add_KeypairServiceServicer_to_server(Keypairs(cloud), server)
+    consoles_pb2_grpc.add_ConsoleServiceServicer_to_server(Consoles(cloud), server)
+    diagnostics_pb2_grpc.add_DiagnosticsServiceServicer_to_server(Diagnostics(cloud), server)
     versions_pb2_grpc.add_VersionServiceServicer_to_server(Versions(cloud), server)
     operations_pb2_grpc.add_OperationsServicer_to_server(  # type: ignore[no-untyped-call]
         Operations(cloud), server
