@@ -7,6 +7,7 @@ race. Never talks to a host; what hosts report comes to it.
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import ray
@@ -35,12 +36,24 @@ Decision = Callable[[ClaimLedger], Any]
 
 
 class SchedulerActor:
-    """Hosts and claims. A host that is silent for ``down_after_seconds`` counts as down."""
+    """Hosts and claims.
 
-    def __init__(self, store: Store, clock: Clock, down_after_seconds: float = 15.0) -> None:
+    A host that is silent for ``down_after_seconds`` counts as down. Without ``resize_to_same_host``
+    each resize moves its instance to another host.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        down_after_seconds: float = 15.0,
+        *,
+        resize_to_same_host: bool = True,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._down_after = down_after_seconds
+        self._resize_to_same_host = resize_to_same_host
         self._heard = Heard()
         self._decisions: Group[Decision, Any] = Group(self._write)
         self._owner = Owner(WRITER, store, clock, self._load)
@@ -51,6 +64,8 @@ class SchedulerActor:
     @ray.method
     async def claim_many(self, requests: Sequence[ClaimRequest]) -> tuple[Reply[Claim], ...]:
         """Durable claims, decided in order; an answer for each in its place."""
+        if not self._resize_to_same_host:
+            requests = [replace(one, must_move=one.lives_on is not None) for one in requests]
         return await self._decide(lambda ledger: _each(ledger.claim, requests))
 
     @ray.method

@@ -81,17 +81,40 @@ class HostRecord(StoredRecord):
     updated: Instant
 
 
-class Claim(StoredRecord):
-    """What one instance holds of one host. An instance has at most one (until migrations come)."""
+class Part(StrEnum):
+    """Which part of a claim."""
 
-    instance: InstanceId
+    ALL = "all"
+    #: What a resize has claimed.
+    NEW = "new"
+    #: What was held before it.
+    FORMER = "former"
+
+
+class Share(StoredRecord):
+    """A part of one host."""
+
     host_id: HostId
     host: str
     resources: Resources
+
+
+class Claim(Share):
+    """What one instance holds. An instance has at most one."""
+
+    instance: InstanceId
     #: The operation's sequence number that made it: an older operation's late call changes nothing.
     sequence: int
     attempt: int
+    #: What it held before a resize, and holds until that is confirmed: the way back is never taken
+    #: by others (Nova: the allocation of the migration).
+    former: Share | None = None
     generation: int = 1
+
+    @property
+    def shares(self) -> tuple[Share, ...]:
+        """All that it holds."""
+        return (self,) if self.former is None else (self, self.former)
 
 
 class HostUsage(StoredRecord):

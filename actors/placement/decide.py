@@ -65,7 +65,8 @@ def decide(
             passing.append(host)
     if not passing:
         return Refused(tuple(sorted(refused)))
-    return Chosen(_best(passing, demand, weighers))
+    stays = [host for host in passing if host.id == demand.lives_on]
+    return Chosen(stays[0] if stays else _best(passing, demand, weighers))
 
 
 def no_valid_host(demand: Demand, refused: Refused) -> NoValidHost:

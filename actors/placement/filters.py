@@ -59,6 +59,13 @@ def has_not_failed(host: HostView, demand: Demand) -> str | None:
     return "failed to boot this instance before"
 
 
+def is_elsewhere(host: HostView, demand: Demand) -> str | None:
+    """Nova's ``allow_resize_to_same_host``, where it is off."""
+    if not demand.must_move or host.id != demand.lives_on:
+        return None
+    return "has the instance now, and a resize has to move it here (resize_to_same_host)"
+
+
 def has_vcpus(host: HostView, demand: Demand) -> str | None:
     """Placement's VCPU inventory, over-committed by ``cpu_allocation_ratio``."""
     needed = demand.resources.vcpus
@@ -90,6 +97,7 @@ FILTERS: Final = (
     Filter("ComputeFilter", is_enabled, "disabled"),
     Filter("ComputeFilter", is_up, "down"),
     Filter("RetryFilter", has_not_failed),
+    Filter("DifferentHostFilter", is_elsewhere),
     Filter("VcpuFilter", has_vcpus),
     Filter("MemoryFilter", has_memory),
     Filter("DiskFilter", has_disk),

@@ -41,6 +41,16 @@ class Demand(Protocol):
         """These hosts failed this boot already."""
         ...
 
+    @property
+    def lives_on(self) -> HostId | None:
+        """The host it lives on and would rather stay on; None where it is not placed yet."""
+        ...
+
+    @property
+    def must_move(self) -> bool:
+        """It is not to stay there."""
+        ...
+
 
 @dataclass(slots=True)
 class HostView:
@@ -110,17 +120,23 @@ class Fleet:
         if old is None:
             self._views = dict(sorted(self._views.items()))
 
-    def take(self, host: HostId, resources: Resources) -> None:
-        """An instance holds this now. Nobody decides about a host whose record is gone."""
+    def take(self, host: HostId, resources: Resources, *, lives: bool = True) -> None:
+        """An instance holds this now. Nobody decides about a host whose record is gone.
+
+        Args:
+            host: There.
+            resources: So much.
+            lives: Whether it lives there; else it may only come back.
+        """
         view = self._views.get(host)
         if view is None:
             return
         view.free_vcpus -= resources.vcpus
         view.free_memory_mb -= resources.memory_mb
         view.free_disk_gb -= resources.disk_gb
-        view.instances += 1
+        view.instances += lives
 
-    def give_back(self, host: HostId, resources: Resources) -> None:
+    def give_back(self, host: HostId, resources: Resources, *, lives: bool = True) -> None:
         """It does no longer."""
         view = self._views.get(host)
         if view is None:
@@ -128,4 +144,4 @@ class Fleet:
         view.free_vcpus += resources.vcpus
         view.free_memory_mb += resources.memory_mb
         view.free_disk_gb += resources.disk_gb
-        view.instances -= 1
+        view.instances -= lives

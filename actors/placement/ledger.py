@@ -12,7 +12,15 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from actors.model.errors import AlreadyExists, Cancelled, NotFound
-from actors.model.host import Claim, HostRecord, HostReport, HostState, HostUsage
+from actors.model.host import (
+    Claim,
+    HostRecord,
+    HostReport,
+    HostState,
+    HostUsage,
+    Part,
+    Share,
+)
 from actors.model.ids import HostId, InstanceId
 from actors.placement.decide import Refused, decide, no_valid_host
 from actors.placement.fleet import Demand, Fleet
@@ -56,6 +64,11 @@ class Releasing(Protocol):
         """The boot failed on its host."""
         ...
 
+    @property
+    def part(self) -> Part:
+        """What of the claim."""
+        ...
+
 
 @dataclass(slots=True)
 class Heard:
@@ -94,7 +107,7 @@ class ClaimLedger:
         self._fleet = Fleet(self._hosts.values())
         self._claims = {claim.instance: claim for claim in claims}
         for claim in self._claims.values():
-            self._fleet.take(claim.host_id, claim.resources)
+            self._take(claim)
         self._heard = heard
         self._down_after = down_after_seconds
         # A host that was up when we stopped is given as long to report as any other.
@@ -130,7 +143,7 @@ class ClaimLedger:
         """The instance's claim: the one this attempt has already, or a new one.
 
         Raises:
-            NoValidHost: No host passes. What an earlier attempt held is given back; what an earlier
+            NoValidHost: No host passes. What an earlier attempt took is given back; what an earlier
                 operation held is kept: the instance still lives there.
             Cancelled: A newer operation or attempt has spoken for this instance.
         """
@@ -143,31 +156,37 @@ class ClaimLedger:
             return held
         elif asked < (held.sequence, held.attempt):
             raise _superseded(request.instance)
-        else:
-            self._fleet.give_back(held.host_id, held.resources)
+        kept = _kept(held, request)
+        if held is not None:
+            self._give_back(held)
+        if kept is not None:
+            self._fleet.take(kept.host_id, kept.resources, lives=False)
         chosen = decide(self._fleet, request)
+        if kept is not None:
+            self._fleet.give_back(kept.host_id, kept.resources, lives=False)
         if isinstance(chosen, Refused):
-            if held is not None and held.sequence == request.sequence:
-                self._drop_claim(request.instance)
-            elif held is not None:
-                self._fleet.take(held.host_id, held.resources)
+            self._go_without(held, request)
             raise no_valid_host(request, chosen)
-        self._fleet.take(chosen.host.id, request.resources)
-        return self._write_claim(
-            Claim(
-                instance=request.instance,
-                host_id=chosen.host.id,
-                host=chosen.host.name,
-                resources=request.resources,
-                sequence=request.sequence,
-                attempt=request.attempt,
-            )
+        claim = Claim(
+            instance=request.instance,
+            host_id=chosen.host.id,
+            host=chosen.host.name,
+            resources=request.resources,
+            sequence=request.sequence,
+            attempt=request.attempt,
+            former=kept,
         )
+        self._take(claim)
+        return self._write_claim(claim)
 
     def release(self, release: Releasing, now: datetime) -> None:
-        """Give the instance's claim back, unless a newer operation made it."""
+        """Give the instance's claim back, or a part of it, unless a newer operation made it."""
         held = self._claims.get(release.instance)
         if held is not None and release.sequence < held.sequence:
+            return
+        if release.part is not Part.ALL:
+            if held is not None and held.former is not None:
+                self._keep(held, held.former if release.part is Part.NEW else held, release)
             return
         released = self._heard.released
         newest = max(release.sequence, released.pop(release.instance, 0))
@@ -176,7 +195,7 @@ class ClaimLedger:
             del released[next(iter(released))]
         if held is None:
             return
-        self._fleet.give_back(held.host_id, held.resources)
+        self._give_back(held)
         self._drop_claim(release.instance)
         record = self._hosts.get(held.host_id)
         if release.failed and record is not None:
@@ -264,6 +283,32 @@ class ClaimLedger:
 
     # Inside
 
+    def _take(self, claim: Claim) -> None:
+        for share in claim.shares:
+            self._fleet.take(share.host_id, share.resources, lives=share is claim)
+
+    def _give_back(self, claim: Claim) -> None:
+        for share in claim.shares:
+            self._fleet.give_back(share.host_id, share.resources, lives=share is claim)
+
+    def _go_without(self, held: Claim | None, request: Claiming) -> None:
+        """What is held when nothing is found: nothing of this operation's, but always a home."""
+        if held is None:
+            return
+        if held.sequence != request.sequence:
+            self._take(held)
+        elif held.former is not None:
+            self._take(self._write_claim(_only(held, held.former)))
+        elif request.lives_on is not None:
+            self._take(held)
+        else:
+            self._drop_claim(request.instance)
+
+    def _keep(self, held: Claim, share: Share, release: Releasing) -> None:
+        """Of the two parts this one is kept, and is the release's operation's from now on."""
+        self._give_back(held)
+        self._take(self._write_claim(_only(held, share).evolve(sequence=release.sequence)))
+
     def _as_reported(self, record: HostRecord, report: HostReport) -> HostRecord:
         boots = self._heard.boots.get(report.id)
         # The first count heard of a process tells nothing: its boots may lie before the failures.
@@ -290,8 +335,13 @@ class ClaimLedger:
         return HostUsage(record=record, claimed=view.claimed, instances=view.instances)
 
     def _rename_claims(self, record: HostRecord) -> None:
-        for claim in [one for one in self._claims.values() if one.host_id == record.id]:
-            self._write_claim(claim.evolve(host=record.name))
+        for claim in list(self._claims.values()):
+            if claim.host_id == record.id:
+                self._write_claim(claim.evolve(host=record.name))
+            former = self._claims[claim.instance].former
+            if former is not None and former.host_id == record.id:
+                former = former.evolve(host=record.name)
+                self._write_claim(self._claims[claim.instance].evolve(former=former))
 
     def _write_claim(self, claim: Claim) -> Claim:
         stored = self._stored_claim(claim.instance)
@@ -320,6 +370,22 @@ class ClaimLedger:
         self._names[record.name] = record.id
         self._fleet.put(record)
         self._host_rows[record.id] = (stored, record)
+
+
+def _kept(held: Claim | None, request: Claiming) -> Share | None:
+    """What is held beside a new claim: of a resize, what there was before its first attempt."""
+    if held is None or request.lives_on is None:
+        return None
+    if held.former is not None:
+        return held.former
+    return Share(host_id=held.host_id, host=held.host, resources=held.resources)
+
+
+def _only(held: Claim, share: Share) -> Claim:
+    """The claim, holding this share and no other."""
+    return held.evolve(
+        host_id=share.host_id, host=share.host, resources=share.resources, former=None
+    )
 
 
 def _silent(record: HostRecord) -> HostRecord:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from actors.model.flavor import Resources
-from actors.model.host import Claim, HostReport, HostUsage
+from actors.model.host import Claim, HostReport, HostUsage, Part
 from actors.model.ids import HostId, InstanceId
 
 
@@ -25,6 +25,11 @@ class ClaimRequest:
     host: str | None = None
     #: Hosts that already failed this boot (by id).
     exclude: tuple[HostId, ...] = ()
+    #: The host it lives on, where this is a resize: what it holds there is kept beside the new
+    #: claim, until one of the two is released. It is preferred: there nothing has to move.
+    lives_on: HostId | None = None
+    #: It is not to stay there.
+    must_move: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class Release:
     sequence: int
     #: The attempt failed on its host: counts against that host until a boot succeeds there.
     failed: bool = False
+    #: Without a resize under way there is nothing but ALL to give.
+    part: Part = Part.ALL
 
 
 class Scheduler(Protocol):

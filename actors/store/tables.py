@@ -118,7 +118,7 @@ def put_host(record: HostRecord) -> Put:
 
 
 def put_claim(claim: Claim) -> Put:
-    """The row of a claim: one for an instance."""
+    """The row of a claim: one for an instance. What a former share is of, only its JSON says."""
     columns = (claim.host_id,)
     return Put(Table.CLAIMS, claim.instance, claim.generation, claim.model_dump_json(), columns)
 

@@ -1,7 +1,8 @@
 """Claims under any order of calls, failures and restarts, against a dictionary.
 
 What must hold after every step: no host over its capacity, at most one claim for an instance,
-memory and store agree, and what the callers were told is what there is.
+with what a resize keeps of the host it came from; memory and store agree, and what the callers were
+told is what there is.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from actors.model.errors import Cancelled, NoValidHost, Unavailable
 from actors.model.flavor import Resources
-from actors.model.host import Claim, HostRecord, HostState, HostUsage
+from actors.model.host import Claim, HostRecord, HostState, HostUsage, Part, Share
 from actors.model.ids import InstanceId
 from actors.model.reply import Err, Ok, Reply, unwrap
 from actors.ports.scheduler import ClaimRequest, Release
@@ -30,8 +31,9 @@ HOST = st.sampled_from(HOSTS)
 INSTANCE = st.sampled_from(("a", "b", "c", "d", "e"))
 NUMBER = st.integers(1, 3)
 NEED = st.builds(needs, st.integers(0, 3), st.sampled_from((512, 1024, 3000)), st.integers(0, 60))
-REQUEST = st.builds(request, INSTANCE, NUMBER, NUMBER, NEED)
-RELEASE = st.builds(Release, INSTANCE.map(InstanceId), NUMBER, st.booleans())
+RESIZE = st.builds(request, INSTANCE, NUMBER, NUMBER, NEED, lives_on=HOST, must_move=st.booleans())
+REQUEST = st.builds(request, INSTANCE, NUMBER, NUMBER, NEED) | RESIZE
+RELEASE = st.builds(Release, INSTANCE.map(InstanceId), NUMBER, st.booleans(), st.sampled_from(Part))
 
 
 class Claims(RuleBasedStateMachine):
@@ -76,6 +78,7 @@ class Claims(RuleBasedStateMachine):
         replies = self.run(self.scheduler.claim_many(requests))
         for asked, reply in zip(requests, replies, strict=True):
             self.answered(asked, reply)
+        self.generations_are_the_store_s()
         (*_, last) = replies
         if len(replies) == 1 and isinstance(last, Err) and isinstance(last.error, NoValidHost):
             self.really_nowhere(requests[0])
@@ -89,7 +92,11 @@ class Claims(RuleBasedStateMachine):
     def really_nowhere(self, asked: ClaimRequest) -> None:
         own = self.held.get(asked.instance)
         for usage in self.usages().values():
-            others = [c for c in self.held.values() if c.host == usage.record.name and c != own]
+            name = usage.record.name
+            if asked.must_move and usage.record.id == asked.lives_on:
+                continue
+            others = [s for c in self.held.values() if c != own for s in on(name, *c.shares)]
+            others += on(name, *kept_beside(own, asked))
             capacity, used, need = usage.record.inventory.capacity, total(others), asked.resources
             room = (
                 need.vcpus <= max(0, capacity.vcpus - used.vcpus)
@@ -109,9 +116,11 @@ class Claims(RuleBasedStateMachine):
                 assert claim == held
                 return
         assert claim.resources == asked.resources
+        assert claim.shares[1:] == kept_beside(held, asked)
         chosen = self.usage(claim.host).record
         assert chosen.enabled
         assert chosen.state is HostState.UP
+        assert not (asked.must_move and chosen.id == asked.lives_on)
         self.held[asked.instance] = claim
 
     def refused(self, asked: ClaimRequest, error: Exception) -> None:
@@ -122,7 +131,10 @@ class Claims(RuleBasedStateMachine):
             return
         assert isinstance(error, NoValidHost)
         if held is not None and held.sequence == asked.sequence:
-            del self.held[asked.instance]
+            if held.former is not None:
+                self.held[asked.instance] = only(held, held.former)
+            elif asked.lives_on is None:
+                del self.held[asked.instance]
 
     @rule(releases=st.lists(RELEASE, min_size=1, max_size=3))
     def release(self, releases: list[Release]) -> None:
@@ -130,10 +142,23 @@ class Claims(RuleBasedStateMachine):
             unwrap(reply)
         for one in releases:
             held = self.held.get(one.instance)
-            if held is None or held.sequence <= one.sequence:
+            if held is not None and one.sequence < held.sequence:
+                continue
+            if one.part is Part.ALL:
                 self.held.pop(one.instance, None)
                 newest = max(one.sequence, self.fences.get(one.instance, 0))
                 self.fences[one.instance] = newest
+            elif held is not None and held.former is not None:
+                share = held.former if one.part is Part.NEW else held
+                self.held[one.instance] = only(held, share).evolve(sequence=one.sequence)
+        self.generations_are_the_store_s()
+
+    def generations_are_the_store_s(self) -> None:
+        """The answers to releases and refusals do not tell them."""
+        for instance, stored in self.stored_claims().items():
+            if instance in self.held:
+                held = self.held[instance]
+                self.held[instance] = held.evolve(generation=stored.generation)
 
     @rule(asked=REQUEST, written=st.booleans())
     def claim_while_the_store_fails(self, asked: ClaimRequest, written: bool) -> None:
@@ -200,8 +225,8 @@ class Claims(RuleBasedStateMachine):
         usages, stored = self.usages(), self.stored_hosts()
         assert usages.keys() == stored.keys()
         for name, usage in usages.items():
-            mine = [claim for claim in self.held.values() if claim.host == name]
-            assert usage.instances == len(mine)
+            mine = [share for claim in self.held.values() for share in on(name, *claim.shares)]
+            assert usage.instances == len(on(name, *self.held.values()))
             assert usage.claimed == total(mine)
             # Silence may be known before it is written.
             why = stored[name].trouble or "it has not reported lately"
@@ -217,11 +242,30 @@ class Claims(RuleBasedStateMachine):
             assert usage.claimed.disk_gb <= capacity.disk_gb
 
 
-def total(claims: list[Claim]) -> Resources:
+def on(host: str, *shares: Share) -> list[Share]:
+    return [share for share in shares if share.host == host]
+
+
+def only(claim: Claim, share: Share) -> Claim:
+    """What is left of a claim when only this share is kept."""
+    return claim.evolve(
+        host_id=share.host_id, host=share.host, resources=share.resources, former=None
+    )
+
+
+def kept_beside(held: Claim | None, asked: ClaimRequest) -> tuple[Share, ...]:
+    """What a resize keeps of what there was before it."""
+    if held is None or asked.lives_on is None:
+        return ()
+    before = held.former or held
+    return (Share(host_id=before.host_id, host=before.host, resources=before.resources),)
+
+
+def total(shares: list[Share]) -> Resources:
     return Resources(
-        vcpus=sum(claim.resources.vcpus for claim in claims),
-        memory_mb=sum(claim.resources.memory_mb for claim in claims),
-        disk_gb=sum(claim.resources.disk_gb for claim in claims),
+        vcpus=sum(share.resources.vcpus for share in shares),
+        memory_mb=sum(share.resources.memory_mb for share in shares),
+        disk_gb=sum(share.resources.disk_gb for share in shares),
     )
 
 

@@ -61,6 +61,8 @@ def request(
     zone: str = "nova",
     only: str | None = None,
     exclude: tuple[str, ...] = (),
+    lives_on: str | None = None,
+    must_move: bool = False,
 ) -> ClaimRequest:
     return ClaimRequest(
         InstanceId(instance),
@@ -70,4 +72,6 @@ def request(
         zone,
         only,
         tuple(HostId(f"id-{name}") for name in exclude),
+        None if lives_on is None else HostId(f"id-{lives_on}"),
+        must_move,
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from actors.model.errors import AlreadyExists, Cancelled, NotFound, NoValidHost
-from actors.model.host import Claim, HostRecord, HostState
+from actors.model.host import Claim, HostRecord, HostState, Part
 from actors.model.ids import HostId, InstanceId
 from actors.placement import ledger as module
 from actors.placement.ledger import ClaimLedger, Heard
@@ -95,6 +95,76 @@ def test_a_claim_that_comes_after_a_newer_operations_release_is_refused() -> Non
     with pytest.raises(Cancelled):
         ledger.claim(request(sequence=1))
     assert ledger.claim(request(sequence=2)).host == "h1"
+
+
+def resized(ledger: ClaimLedger, **changes: object) -> Claim:
+    asked = {"sequence": 2, "resources": needs(memory_mb=2048), "lives_on": "h1"} | changes
+    return ledger.claim(request(**asked))  # type: ignore[arg-type]
+
+
+def test_a_resize_stays_on_its_host_and_holds_both_sizes() -> None:
+    ledger = ledger_of(host("h1"), host("h2"))
+    first = ledger.claim(request(only="h1"))
+    claim = resized(ledger)
+    assert claim.host == "h1"
+    assert claim.former is not None
+    assert (claim.former.host, claim.former.resources) == ("h1", first.resources)
+    assert used(ledger) == {"h1": (1, 3072), "h2": (0, 0)}
+    assert used(restarted(ledger)) == used(ledger)
+    assert resized(ledger) is claim
+
+
+def test_a_resize_moves_where_its_host_has_no_room_for_both() -> None:
+    ledger = ledger_of(host("h1", inventory=inventory(memory_mb=2048)), host("h2"))
+    ledger.claim(request(only="h1"))
+    assert resized(ledger).host == "h2"
+    assert used(ledger) == {"h1": (0, 1024), "h2": (1, 2048)}
+
+
+def test_a_resize_that_must_move_says_so_where_it_cannot() -> None:
+    ledger = ledger_of(host("h1"))
+    claim = ledger.claim(request())
+    with pytest.raises(NoValidHost) as raised:
+        resized(ledger, must_move=True)
+    assert raised.value.metadata["h1"].startswith("DifferentHostFilter: has the instance now")
+    assert ledger.claims == (claim,)
+    assert used(ledger) == {"h1": (1, 1024)}
+
+
+@pytest.mark.parametrize(
+    ("part", "left"), [(Part.NEW, {"h1": (1, 1024), "h2": (0, 0)}),
+                       (Part.FORMER, {"h1": (0, 0), "h2": (1, 2048)})]
+)  # fmt: skip
+def test_of_a_resize_either_part_is_given_back_once(
+    part: Part, left: dict[str, tuple[int, int]]
+) -> None:
+    ledger = ledger_of(host("h1"), host("h2"))
+    ledger.claim(request(only="h1"))
+    resized(ledger, must_move=True)
+    ledger.release(Release(InstanceId("i"), 1, part=part), NOW)
+    assert used(ledger) == {"h1": (0, 1024), "h2": (1, 2048)}, "an older operation's"
+    for _ in range(2):
+        ledger.release(Release(InstanceId("i"), 3, part=part), NOW)
+        assert used(ledger) == left
+    release(ledger, 4)
+    assert used(ledger) == {"h1": (0, 0), "h2": (0, 0)}
+
+
+def test_a_delete_gives_both_parts_back() -> None:
+    ledger = ledger_of(host("h1"), host("h2"))
+    ledger.claim(request(only="h1"))
+    resized(ledger, must_move=True)
+    release(ledger, 3)
+    assert used(ledger) == {"h1": (0, 0), "h2": (0, 0)}
+
+
+def test_a_host_s_new_name_reaches_what_is_kept_there() -> None:
+    ledger = ledger_of(host("h1"), host("h2"))
+    ledger.claim(request(only="h1"))
+    resized(ledger, must_move=True)
+    ledger.report(report("renamed", "id-h1"), NOW, AT)
+    (claim,) = ledger.claims
+    assert [share.host for share in claim.shares] == ["h2", "renamed"]
 
 
 def test_releases_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
