@@ -75,5 +75,7 @@ class BootSource(StoredRecord):
     kernel: BootFile | None = None
     ramdisk: BootFile | None = None
     command_line: str = ""
+    #: Seconds its guest may take to shut down; None where the image says nothing.
+    shutdown_timeout: int | None = None
     min_disk_gb: int = 0
     min_memory_mb: int = 0

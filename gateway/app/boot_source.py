@@ -14,6 +14,9 @@ from actors.model.image import BootFile, BootSource, DiskFormat, Image, ImageSta
 
 #: Glance's property for the kernel's command line.
 COMMAND_LINE_PROPERTY: Final = "os_command_line"
+#: Nova's for how long a guest may take to shut down, in seconds.
+SHUTDOWN_PROPERTY: Final = "os_shutdown_timeout"
+_LONGEST_SHUTDOWN: Final = 3600
 
 _GIB: Final = 1024**3
 _NOT_A_DISK: Final = {DiskFormat.AKI: "a kernel", DiskFormat.ARI: "a ramdisk"}
@@ -40,6 +43,7 @@ def boot_source(image: Image, images: Mapping[ImageId, Image]) -> BootSource:
         kernel=_companion(image, image.kernel_id, DiskFormat.AKI, images),
         ramdisk=_companion(image, image.ramdisk_id, DiskFormat.ARI, images),
         command_line=image.properties.get(COMMAND_LINE_PROPERTY, ""),
+        shutdown_timeout=_shutdown_timeout(image),
         min_disk_gb=image.min_disk_gb,
         min_memory_mb=image.min_memory_mb,
     )
@@ -73,6 +77,16 @@ def _file(image: Image) -> BootFile:
     return BootFile(
         image=image.id, sha256=image.sha256, size=image.size, disk_format=image.disk_format
     )
+
+
+def _shutdown_timeout(image: Image) -> int | None:
+    said = image.properties.get(SHUTDOWN_PROPERTY)
+    if said is None:
+        return None
+    if said.isascii() and said.isdecimal() and int(said) <= _LONGEST_SHUTDOWN:
+        return int(said)
+    problem = f"has the property {SHUTDOWN_PROPERTY} with {said[:40]!r}; it takes 0 to 3600 seconds"
+    raise _refused(image, "IMAGE_PROPERTY_INVALID", problem)
 
 
 def _companion(
