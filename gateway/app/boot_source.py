@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from actors.model.errors import Invalid
+from actors.model.extra_specs import FirmwareType
 from actors.model.flavor import Flavor
 from actors.model.ids import ImageId
 from actors.model.image import BootFile, BootSource, DiskFormat, Image, ImageStatus
 
 #: Glance's property for the kernel's command line.
 COMMAND_LINE_PROPERTY: Final = "os_command_line"
-#: Nova's for how long a guest may take to shut down, in seconds.
-SHUTDOWN_PROPERTY: Final = "os_shutdown_timeout"
-_LONGEST_SHUTDOWN: Final = 3600
+#: Glance's property for what starts the guest.
+FIRMWARE_PROPERTY: Final = "hw_firmware_type"
 
 _GIB: Final = 1024**3
 _NOT_A_DISK: Final = {DiskFormat.AKI: "a kernel", DiskFormat.ARI: "a ramdisk"}
@@ -26,7 +26,8 @@ def boot_source(image: Image, images: Mapping[ImageId, Image]) -> BootSource:
     """All that an instance takes over from its image, with the image's kernel and ramdisk.
 
     Raises:
-        Invalid: The image is not ready, is no disk, or its kernel or ramdisk is missing.
+        Invalid: The image is not ready, is no disk, its kernel or ramdisk is missing, or it asks
+            for a firmware that nobody knows.
     """
     if image.disk_format in _NOT_A_DISK:
         what = _NOT_A_DISK[image.disk_format]
@@ -43,7 +44,7 @@ def boot_source(image: Image, images: Mapping[ImageId, Image]) -> BootSource:
         kernel=_companion(image, image.kernel_id, DiskFormat.AKI, images),
         ramdisk=_companion(image, image.ramdisk_id, DiskFormat.ARI, images),
         command_line=image.properties.get(COMMAND_LINE_PROPERTY, ""),
-        shutdown_timeout=_shutdown_timeout(image),
+        firmware=_firmware(image),
         min_disk_gb=image.min_disk_gb,
         min_memory_mb=image.min_memory_mb,
     )
@@ -71,6 +72,18 @@ def check_fit(flavor: Flavor, source: BootSource) -> None:
         raise _too_small(
             flavor, source, f"{flavor.disk_gb} GiB of disk", f"{source.virtual_size} bytes"
         )
+
+
+def _firmware(image: Image) -> FirmwareType | None:
+    said = image.properties.get(FIRMWARE_PROPERTY)
+    if said is None:
+        return None
+    try:
+        return FirmwareType(said)
+    except ValueError:
+        known = ", ".join(FirmwareType)
+        problem = f"has the property {FIRMWARE_PROPERTY} with {said[:40]!r}; known are {known}"
+        raise _refused(image, "IMAGE_PROPERTY_INVALID", problem) from None
 
 
 def _file(image: Image) -> BootFile:
