@@ -12,6 +12,7 @@ from typing import Final
 import ray
 
 from cluster.compute import ComputeHandle
+from gateway.app.application import Application
 from gateway.rpc.server import Server, TlsFiles
 
 _log: Final = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ class GatewaySettings:
     key: Path
     #: Signs page and resume tokens; the same at all gateways of a cluster.
     secret: Path
+    #: Every instance gets a config drive, asked for or not.
+    force_config_drive: bool = True
 
 
 class GatewayActor:
@@ -61,11 +64,15 @@ class GatewayActor:
         settings = self._settings
         compute = ComputeHandle(settings.partitions)
         while True:
+            secret = settings.secret.read_bytes()
             server = Server(
                 compute,
-                settings.secret.read_bytes(),
+                secret,
                 settings.listen,
                 TlsFiles(settings.certificate, settings.key),
+                application=Application(
+                    compute, secret, force_config_drive=settings.force_config_drive
+                ),
             )
             try:
                 port = await server.start()

@@ -134,6 +134,7 @@ async def _compose(
         certificate=files.server,
         key=files.server_key,
         secret=files.folder / "gateway-secret",
+        force_config_drive=settings.force_config_drive,
     )
     with progress.step("control plane"):
         spawn.spawn_control(settings, control_id(settings))

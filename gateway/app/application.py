@@ -9,6 +9,7 @@ from gateway.app.catalog import CatalogCases
 from gateway.app.consoles import ConsoleCases
 from gateway.app.feed import Feed
 from gateway.app.flavors import FlavorCases
+from gateway.app.guest_data import GuestDataMaker
 from gateway.app.hosts import HostCases
 from gateway.app.images import ImageCases
 from gateway.app.instances import InstanceCases
@@ -26,6 +27,7 @@ class Application:
         compute: Compute,
         secret: bytes,
         *,
+        force_config_drive: bool = True,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         patience_seconds: float = PATIENCE_SECONDS,
         feed: Feed | None = None,
@@ -34,7 +36,8 @@ class Application:
 
         Args:
             compute: The cluster.
-            secret: Signs page, resume and console tokens; the same at all gateways of a cluster.
+            secret: Signs tokens and makes passwords; the same at all gateways of a cluster.
+            force_config_drive: Every instance gets a config drive, asked for or not.
             heartbeat_seconds: A watcher hears from us at least so often.
             patience_seconds: A watcher that fell behind and does not read is let go after so long.
             feed: The event feed, where its limits should be others than usual.
@@ -45,9 +48,8 @@ class Application:
         self.catalog: Final = CatalogCases(compute.catalog, signer)
         self.flavors: Final = FlavorCases(compute.catalog, self.catalog)
         self.keypairs: Final = KeypairCases(compute.keypairs, signer)
-        self.instances: Final = InstanceCases(
-            compute.instances, self.catalog, self.keypairs, signer
-        )
+        guests = GuestDataMaker(self.keypairs, secret, force_config_drive=force_config_drive)
+        self.instances: Final = InstanceCases(compute.instances, self.catalog, guests, signer)
         self.consoles: Final = ConsoleCases(
             self.instances, compute.instances, compute.guests, signer
         )

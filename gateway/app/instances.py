@@ -5,21 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from actors.model.commands import CreateInstance, InstanceCommand
+from actors.model.commands import DEFAULT_GRACE_SECONDS, CreateInstance, InstanceCommand
 from actors.model.details import Details
 from actors.model.errors import Invalid, NotFound
 from actors.model.flavor import Flavor
-from actors.model.guest_data import GuestData
 from actors.model.identity import Principal, Role
-from actors.model.ids import (
-    FlavorId,
-    ImageId,
-    InstanceId,
-    ProjectId,
-    RequestId,
-    instance_id_for,
-    operation_id,
-)
+from actors.model.ids import FlavorId, ImageId, InstanceId, ProjectId, RequestId, instance_id_for
 from actors.model.image import BootSource
 from actors.model.instance import InstanceRecord, Status
 from actors.model.operation import Action
@@ -29,7 +20,7 @@ from gateway.app.auth import is_admin, need_project, need_role, project_scope
 from gateway.app.boot_source import boot_source, check_fit
 from gateway.app.catalog import CatalogCases
 from gateway.app.filters import parse_filter
-from gateway.app.keypairs import KeypairCases
+from gateway.app.guest_data import GuestDataMaker, NewGuestData, hostname_of
 from gateway.app.pages import Listed, Pager, PageRequest
 from gateway.app.tokens import Signer
 
@@ -48,7 +39,10 @@ class NewInstance:
     flavor: FlavorId
     image: ImageId
     request_id: str = ""
-    key_name: str = ""
+    #: What its guest is told beside what stands here.
+    guest: NewGuestData = field(default_factory=NewGuestData)
+    hostname: str = ""
+    config_drive: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
     availability_zone: str = ""
     host: str = ""
@@ -63,23 +57,31 @@ class Change:
     action: Action
     request_id: str = ""
     generation: int | None = None
-    #: None leaves it to flavor and image.
-    grace_seconds: float | None = None
+    grace_seconds: float = DEFAULT_GRACE_SECONDS
     details: Details | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """An accepted create, and what only its caller is told, and only now."""
+
+    accepted: Accepted
+    #: Of the guest's administrator.
+    admin_password: str
 
 
 class InstanceCases:
     """What can be asked of instances."""
 
     def __init__(
-        self, instances: Instances, catalog: CatalogCases, keypairs: KeypairCases, signer: Signer
+        self, instances: Instances, catalog: CatalogCases, guests: GuestDataMaker, signer: Signer
     ) -> None:
         self._instances = instances
         self._catalog = catalog
-        self._keypairs = keypairs
+        self._guests = guests
         self._signer = signer
 
-    async def create(self, caller: Principal, new: NewInstance) -> Accepted:
+    async def create(self, caller: Principal, new: NewInstance) -> Created:
         """Make an instance; durable when it returns. The same request id makes it once (AIP-155).
 
         Raises:
@@ -87,7 +89,8 @@ class InstanceCases:
             Forbidden: A reader, or a host named by somebody who is no admin.
             Invalid: A field is wrong, flavor and image do not fit together, or the caller has no
                 such key pair.
-            pydantic.ValidationError: A field breaks a limit of ``CreateInstance``.
+            pydantic.ValidationError: A field breaks a limit of ``CreateInstance`` or of
+                ``GuestData``.
         """
         need_project(caller, new.project)
         need_role(caller, Role.MEMBER)
@@ -96,6 +99,7 @@ class InstanceCases:
         request = request_id_of(new.request_id)
         flavor, source = await self._resolve(caller, new)
         instance = instance_id_for(new.project, request)
+        data = await self._guests.make(caller, new.guest, instance, request)
         command = CreateInstance(
             instance=instance,
             project=new.project,
@@ -104,13 +108,15 @@ class InstanceCases:
             name=new.name,
             flavor=flavor,
             source=source,
-            key_name=new.key_name or None,
+            key_name=new.guest.key_name or None,
+            hostname=hostname_of(new.hostname, new.name, instance),
+            config_drive=self._guests.config_drive(new.config_drive),
             metadata=dict(new.metadata),
             availability_zone=new.availability_zone or DEFAULT_ZONE,
             host=new.host or None,
-            guest_data=await self._guest_data(caller, new, instance),
+            guest_data=data,
         )
-        return await self._instances.create(command)
+        return Created(await self._instances.create(command), data.admin_password)
 
     async def change(self, caller: Principal, change: Change) -> Accepted:
         """Do something to an instance that exists; durable when it returns.
@@ -213,15 +219,6 @@ class InstanceCases:
         await self.get(caller, project, instance)
         limit = min(max_bytes, MAX_CONSOLE_BYTES) or DEFAULT_CONSOLE_BYTES
         return await self._instances.console_output(instance, offset, limit)
-
-    async def _guest_data(
-        self, caller: Principal, new: NewInstance, instance: InstanceId
-    ) -> GuestData | None:
-        """What the guest is told; None where there is nothing to tell."""
-        if not new.key_name:
-            return None
-        key = await self._keypairs.public_key(caller, new.key_name, "instance.key_name")
-        return GuestData(id=operation_id(instance, 1), instance=instance, public_key=key)
 
     async def _resolve(self, caller: Principal, new: NewInstance) -> tuple[Flavor, BootSource]:
         try:

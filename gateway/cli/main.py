@@ -13,7 +13,6 @@ from gateway.cli.commands import (
     catalog,
     console,
     history,
-    images,
     keypairs,
     look,
     operations,
@@ -101,19 +100,7 @@ def root(
     options.overrides = Overrides(endpoint, token, project, ca)
 
 
-for group in (
-    servers,
-    actions,
-    console,
-    attach,
-    look,
-    history,
-    watch,
-    catalog,
-    images,
-    keypairs,
-    version,
-):
+for group in (servers, actions, console, attach, look, history, watch, catalog, keypairs, version):
     app.registered_commands += group.app.registered_commands
 app.add_typer(
     operations.app,

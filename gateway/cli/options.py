@@ -11,8 +11,7 @@ from gateway.cli.output import Format
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 SERVERS: Final = "Servers"
-CATALOG: Final = "Flavors, hosts"
-IMAGES: Final = "Images"
+CATALOG: Final = "Flavors, images, hosts"
 KEYPAIRS: Final = "Key pairs"
 OTHER: Final = "Other"
 

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from google.longrunning.operations_pb2 import Operation
 
+from actors.model.commands import DEFAULT_GRACE_SECONDS
 from actors.model.details import Details, Reboot
 from actors.model.instance import InstanceRecord
 from actors.model.operation import Action
@@ -41,7 +42,8 @@ class InstancesService(instances_pb2_grpc.InstanceServiceServicer):
     ) -> Operation:
         """Make and boot (AIP-133, AIP-151). Durable when it answers."""
         new = new_instance(request, request_id_or_own(request.request_id))
-        return _accepted(await self._instances.create(caller(), new))
+        created = await self._instances.create(caller(), new)
+        return _accepted(created.accepted, created.admin_password)
 
     async def GetInstance(self, request: pb.GetInstanceRequest, context: Context) -> pb.Instance:
         """One instance (AIP-131)."""
@@ -85,10 +87,9 @@ class InstancesService(instances_pb2_grpc.InstanceServiceServicer):
         self, request: pb.RebootInstanceRequest, context: Context
     ) -> Operation:
         """Stop and start in one operation (AIP-136)."""
+        grace = 0.0 if request.hard else _grace(request)
         details = Reboot(hard=request.hard)
-        return await self._change(
-            request, Action.REBOOT, grace_seconds=_grace(request), details=details
-        )
+        return await self._change(request, Action.REBOOT, grace_seconds=grace, details=details)
 
     async def PauseInstance(self, request: pb.PauseInstanceRequest, context: Context) -> Operation:
         """Stop the guest's clock (AIP-136)."""
@@ -140,7 +141,7 @@ class InstancesService(instances_pb2_grpc.InstanceServiceServicer):
         request: ChangeRequest,
         action: Action,
         *,
-        grace_seconds: float | None = None,
+        grace_seconds: float = DEFAULT_GRACE_SECONDS,
         details: Details | None = None,
     ) -> Operation:
         project, instance = instance_of(request.name)
@@ -156,12 +157,17 @@ class InstancesService(instances_pb2_grpc.InstanceServiceServicer):
         return _accepted(await self._instances.change(caller(), change))
 
 
-def _grace(request: pb.StopInstanceRequest | pb.RebootInstanceRequest) -> float | None:
-    return request.grace_seconds if request.HasField("grace_seconds") else None
+def _grace(request: pb.StopInstanceRequest | pb.RebootInstanceRequest) -> float:
+    return request.grace_seconds if request.HasField("grace_seconds") else DEFAULT_GRACE_SECONDS
 
 
-def _accepted(accepted: Accepted) -> Operation:
-    return operation_message(accepted.operation, accepted.instance, admin=is_admin(caller()))
+def _accepted(accepted: Accepted, admin_password: str = "") -> Operation:
+    return operation_message(
+        accepted.operation,
+        accepted.instance,
+        admin=is_admin(caller()),
+        admin_password=admin_password,
+    )
 
 
 def _change_message(seen: Seen, *, admin: bool) -> pb.WatchInstancesResponse:

@@ -66,6 +66,7 @@ _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         "project": "parent",
     },
     "GuestData": {},
+    "GuestData": {},
     "CreateImage": _IMAGE_FIELDS,
     "ImageChanges": _IMAGE_FIELDS,
     "Snapshot": {"name": "image_display_name"},

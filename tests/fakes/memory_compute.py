@@ -86,6 +86,8 @@ class MemoryInstances(MemoryPort):
             availability_zone=command.availability_zone,
             key_name=command.key_name,
             metadata=command.metadata,
+            hostname=command.hostname,
+            config_drive=command.config_drive,
             created=now,
             updated=now,
         )

@@ -27,6 +27,7 @@ from actors.model.operation import (
     StepEntry,
     StepState,
 )
+from gateway.app.guest_data import NewGuestData
 from gateway.rpc.names import etag, generation_of, instance_of
 from gateway.rpc.translate import hosts, images, instances, operations
 from gateway.rpc.translate.catalog import flavor_message
@@ -294,20 +295,26 @@ def test_instants_come_through(instant: datetime) -> None:
 def test_a_create_request() -> None:
     new = new_instance(
         create(
-            instance=pb.Instance(display_name="web", key_name="laptop", metadata={"k": "v"}),
+            instance=pb.Instance(
+                display_name="web",
+                key_name="laptop",
+                metadata={"k": "v"},
+                hostname="db",
+                config_drive=True,
+            ),
+            user_data=b"#!",
+            files={"/f": b"x"},
+            admin_password="s3same",
             availability_zone="z",
             host="h",
         ),
         "r",
     )
     assert (new.project, new.name, new.flavor, new.image) == ("demo", "web", "1", "cirros")
-    assert (new.key_name, dict(new.metadata), new.availability_zone, new.host, new.request_id) == (
-        "laptop",
-        {"k": "v"},
-        "z",
-        "h",
-        "r",
-    )
+    assert (dict(new.metadata), new.availability_zone, new.host) == ({"k": "v"}, "z", "h")
+    assert new.request_id == "r"
+    assert (new.hostname, new.config_drive) == ("db", True)
+    assert new.guest == NewGuestData("laptop", b"#!", {"/f": b"x"}, "s3same")
 
 
 def test_names_and_etags_come_back() -> None:

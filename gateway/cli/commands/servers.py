@@ -1,11 +1,13 @@
 """boot, list, show."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli import complete
 from gateway.cli.commands.accepted import accepted_json, finish
+from gateway.cli.commands.guest_options import Truth, read_files, read_user_data
 from gateway.cli.failures import Failure
 from gateway.cli.options import (
     SERVERS,
@@ -33,6 +35,8 @@ app = typer.Typer()
     SERVERS,
     "nova boot --image cirros-0.3.4-x86_64-uec --flavor m1.tiny MyFirstInstance",
     "nova boot --image cirros --flavor m1.tiny --meta role=web --poll web1",
+    "nova boot --user-data ./test.file --image cirros --flavor m1.tiny injectTest",
+    "nova boot --image cirros --flavor m1.tiny --key-name laptop --file /etc/motd=./motd web2",
 )
 def boot(
     ctx: typer.Context,
@@ -60,6 +64,47 @@ def boot(
         list[str] | None,
         typer.Option("--meta", metavar="KEY=VALUE", help="Metadata; may be repeated."),
     ] = None,
+    user_data: Annotated[
+        Path | None,
+        typer.Option(
+            "--user-data",
+            metavar="FILE",
+            help="What cloud-init, or its like, finds in the guest.",
+            show_default=False,
+        ),
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--file", metavar="DST=SRC", help="Put the file SRC into the guest; may be repeated."
+        ),
+    ] = None,
+    config_drive: Annotated[
+        Truth | None,
+        typer.Option(
+            "--config-drive",
+            case_sensitive=False,
+            help="Tell the guest all this on a drive, too.",
+            show_default=False,
+        ),
+    ] = None,
+    admin_pass: Annotated[
+        str | None,
+        typer.Option(
+            "--admin-pass",
+            metavar="PASSWORD",
+            help="Of the guest's administrator. Made up where it is not given.",
+            show_default=False,
+        ),
+    ] = None,
+    hostname: Annotated[
+        str | None,
+        typer.Option(
+            "--hostname",
+            help="What the guest calls itself. Made of NAME where it is not given.",
+            show_default=False,
+        ),
+    ] = None,
     availability_zone: Annotated[
         str | None, typer.Option("--availability-zone", help="Only there.", show_default=False)
     ] = None,
@@ -73,6 +118,7 @@ def boot(
 ) -> None:
     """Boot a new server."""
     metadata = _key_values(meta or [])
+    data, files = read_user_data(user_data), read_files(file or [])
     request_id = _checked_request_id(request_id)
     session = open_session(ctx, form)
     client = session.client
@@ -84,7 +130,16 @@ def boot(
     request = CreateInstanceRequest(
         flavor=lookup.find_flavor(client, flavor).name,
         image=lookup.find_image(client, image).name,
-        instance=Instance(display_name=name, key_name=key_name or "", metadata=metadata),
+        instance=Instance(
+            display_name=name,
+            key_name=key_name or "",
+            metadata=metadata,
+            hostname=hostname or "",
+            config_drive=config_drive is Truth.TRUE,
+        ),
+        user_data=data,
+        files=files,
+        admin_password=admin_pass or "",
         request_id=request_id,
         availability_zone=availability_zone or "",
         host=host or "",
@@ -98,12 +153,17 @@ def boot(
         raise failure.with_hint(f"{failure.hint} {again}".strip()) from failure
     progress = operations.metadata(operation)
     created = client.get_instance(progress.instance)
-    rows = instances.properties(created, progress=_while_building(created, operation))
+    rows = instances.properties(
+        created,
+        progress=_while_building(created, operation),
+        admin_password=progress.admin_password,
+    )
     session.out.sentence(render_properties(rows))
     if poll:
         created, operation = finish(session, operation, created)
     if session.out.is_json:
-        session.out.result(str, lambda: accepted_json(created, operation))
+        said = accepted_json(created, operation) | {"admin_password": progress.admin_password}
+        session.out.result(str, lambda: said)
 
 
 @command(

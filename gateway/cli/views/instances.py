@@ -91,13 +91,14 @@ def sorted_for_table(instances: Iterable[Instance]) -> list[Instance]:
 
 
 def properties(
-    instance: Instance, *, progress: int = 0, long: bool = False
+    instance: Instance, *, progress: int = 0, admin_password: str = "", long: bool = False
 ) -> list[tuple[str, object]]:
     """The property table of ``nova boot`` and ``nova show``, in Nova's order.
 
     Args:
         instance: The instance.
         progress: How far its operation is, in percent.
+        admin_password: Of the guest's administrator, where it has just been given one.
         long: Also what Nova has no field for.
     """
     vm_state = word(instance.VmState, instance.vm_state, "VM_STATE_").lower()
@@ -111,7 +112,7 @@ def properties(
         "OS-SRV-USG:terminated_at": iso_micros(instance.terminate_time) or None,
         "accessIPv4": "",
         "accessIPv6": "",
-        "config_drive": "",
+        "config_drive": "True" if instance.config_drive else "",
         "created": iso_seconds(instance.create_time),
         "flavor": f"{instance.flavor.display_name} ({last_part(instance.flavor.name)})",
         "hostId": instance.host_hash,
@@ -131,8 +132,11 @@ def properties(
     found |= {f"{label} network": ", ".join(ips) for label, ips in _by_network(instance)}
     if instance.HasField("fault"):
         found["fault"] = "\n".join(fault_lines(instance.fault))
+    if admin_password:
+        found["adminPass"] = admin_password
     if long:
         found |= {
+            "OS-EXT-SRV-ATTR:hostname": instance.hostname or None,
             "OS-EXT-SRV-ATTR:host": instance.host or None,
             "etag": instance.etag,
             "operation": last_part(instance.operation) or None,
@@ -177,6 +181,8 @@ def as_json(instance: Instance) -> dict[str, Json]:
         "host_id": instance.host_hash or None,
         "availability_zone": instance.availability_zone or None,
         "key_name": instance.key_name or None,
+        "hostname": instance.hostname or None,
+        "config_drive": instance.config_drive,
         "metadata": dict(sorted(instance.metadata.items())),
         "addresses": _addresses(instance),
         "fault": _fault(instance),

@@ -19,6 +19,7 @@ from actors.model.instance import (
     VmState,
 )
 from actors.model.network import Nic
+from gateway.app.guest_data import NewGuestData
 from gateway.app.instances import NewInstance
 from gateway.rpc.names import etag, flavor_of, image_of, project_of
 from gateway.rpc.translate.catalog import flavor_message
@@ -116,7 +117,14 @@ def new_instance(request: pb.CreateInstanceRequest, request_id: str) -> NewInsta
         flavor=flavor_of(request.flavor, "flavor"),
         image=image_of(request.image, "image"),
         request_id=request_id,
-        key_name=request.instance.key_name,
+        guest=NewGuestData(
+            key_name=request.instance.key_name,
+            user_data=request.user_data,
+            files=dict(request.files),
+            admin_password=request.admin_password,
+        ),
+        hostname=request.instance.hostname,
+        config_drive=request.instance.config_drive,
         metadata=dict(request.instance.metadata),
         availability_zone=request.availability_zone,
         host=request.host,

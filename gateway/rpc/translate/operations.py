@@ -44,7 +44,11 @@ _STEP_STATE: Final = {
 
 
 def operation_message(
-    record: OperationRecord, instance: InstanceRecord | None = None, *, admin: bool
+    record: OperationRecord,
+    instance: InstanceRecord | None = None,
+    *,
+    admin: bool,
+    admin_password: str = "",
 ) -> Operation:
     """The operation on the wire.
 
@@ -53,10 +57,11 @@ def operation_message(
         instance: What it made or changed, for its response. Lists and watches have none at hand;
             there the response says the instance's name only.
         admin: Whether the reader may know hosts.
+        admin_password: The guest's, for the caller that the operation is the answer to.
     """
     message = Operation(
         name=f"operations/{record.id}",
-        metadata=_packed(_metadata(record, admin=admin)),
+        metadata=_packed(_metadata(record, admin=admin, admin_password=admin_password)),
         done=record.done,
     )
     if record.state is OperationState.SUCCEEDED:
@@ -78,7 +83,9 @@ def progress(record: OperationRecord) -> int:
     return min(99, 100 * len(done) // max(1, record.step_count))
 
 
-def _metadata(record: OperationRecord, *, admin: bool) -> pb.InstanceOperationMetadata:
+def _metadata(
+    record: OperationRecord, *, admin: bool, admin_password: str
+) -> pb.InstanceOperationMetadata:
     return pb.InstanceOperationMetadata(
         instance=instance_name(record.project, record.instance),
         action=_ACTION[record.action],
@@ -94,6 +101,7 @@ def _metadata(record: OperationRecord, *, admin: bool) -> pb.InstanceOperationMe
         update_time=timestamp(record.updated),
         end_time=timestamp(record.finished),
         user=record.user,
+        admin_password=admin_password,
     )
 
 

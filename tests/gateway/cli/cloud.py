@@ -48,7 +48,6 @@ from protos.novaray.v1 import (
     versions_pb2_grpc,
 )
 from protos.novaray.v1.instances_pb2 import Instance, InstanceOperationMetadata, OperationStep
-from tests.gateway.cli.image_service import Images
 
 PROJECT = "c2e15e8077f54fc5b55ec8987cdff28d"
 USER = "ce6e05f1b85e42948daf1cf91dd51c81"
@@ -115,9 +114,6 @@ class Cloud:
     operations: dict[str, operations_pb2.Operation] = field(default_factory=dict)
     flavors: list[flavors_pb2.Flavor] = field(default_factory=list)
     images: list[images_pb2.Image] = field(default_factory=list)
-    #: The bytes of each, and after how many the next stream breaks off.
-    contents: defaultdict[str, bytes] = field(default_factory=lambda: defaultdict(bytes))
-    cuts: list[int] = field(default_factory=list)
     hosts: list[hosts_pb2.Host] = field(default_factory=list)
     keypairs: list[keypairs_pb2.Keypair] = field(default_factory=list)
     console: bytes = b""
@@ -235,6 +231,7 @@ class Cloud:
             launch_time=at(made + 5),
             etag='W/"7"',
             operation=f"operations/{uid}.1",
+            config_drive=True,
         )
         if address:
             instance.addresses.add(
@@ -337,7 +334,7 @@ def set_state(instance: Instance, state: str) -> None:
     instance.task_state = Instance.TaskState.Value(f"TASK_STATE_{task}")
 
 
-class Service:
+class _Service:
     """What all services do first: note the call, check the token, refuse what is to be refused."""
 
     def __init__(self, cloud: Cloud) -> None:
@@ -367,7 +364,7 @@ class Service:
         return items[start:end], str(end) if end < len(items) else ""
 
 
-class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
+class Instances(_Service, instances_pb2_grpc.InstanceServiceServicer):
     def CreateInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         self.enter(request, context, "CreateInstance")
         for operation in self.cloud.operations.values():
@@ -383,7 +380,16 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
         instance.update_time.CopyFrom(at(5))
         instance.key_name = request.instance.key_name
         instance.metadata.update(request.instance.metadata)
-        return self.cloud.add_operation(instance, "CREATE", request_id=request.request_id)
+        # A host may make the drive although nobody asked for it; at first there is none.
+        instance.config_drive = request.instance.config_drive
+        operation = self.cloud.add_operation(instance, "CREATE", request_id=request.request_id)
+        told = InstanceOperationMetadata()
+        operation.metadata.Unpack(told)
+        told.admin_password = request.admin_password or "u7wKfV3m77Bv"
+        answer = operations_pb2.Operation()
+        answer.CopyFrom(operation)
+        answer.metadata.Pack(told)
+        return answer
 
     def GetInstance(self, request: Any, context: Any) -> Instance:
         self.enter(request, context, "GetInstance")
@@ -451,7 +457,7 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
         return self.cloud.instances[name]
 
 
-class Flavors(Service, flavors_pb2_grpc.FlavorServiceServicer):
+class Flavors(_Service, flavors_pb2_grpc.FlavorServiceServicer):
     def GetFlavor(self, request: Any, context: Any) -> flavors_pb2.Flavor:
         raise NotImplementedError("nova finds flavors in the list of them")
 
@@ -461,7 +467,17 @@ class Flavors(Service, flavors_pb2_grpc.FlavorServiceServicer):
         return flavors_pb2.ListFlavorsResponse(flavors=items, next_page_token=token)
 
 
-class Hosts(Service, hosts_pb2_grpc.HostServiceServicer):
+class Images(_Service, images_pb2_grpc.ImageServiceServicer):
+    def GetImage(self, request: Any, context: Any) -> images_pb2.Image:
+        raise NotImplementedError("nova finds images in the list of them")
+
+    def ListImages(self, request: Any, context: Any) -> Any:
+        self.enter(request, context, "ListImages")
+        items, token = self.page(self.cloud.images, request)
+        return images_pb2.ListImagesResponse(images=items, next_page_token=token)
+
+
+class Hosts(_Service, hosts_pb2_grpc.HostServiceServicer):
     def GetHost(self, request: Any, context: Any) -> hosts_pb2.Host:
         raise NotImplementedError("nova lists hosts")
 
@@ -471,7 +487,7 @@ class Hosts(Service, hosts_pb2_grpc.HostServiceServicer):
         return hosts_pb2.ListHostsResponse(hosts=items, next_page_token=token)
 
 
-class Keypairs(Service, keypairs_pb2_grpc.KeypairServiceServicer):
+class Keypairs(_Service, keypairs_pb2_grpc.KeypairServiceServicer):
     def CreateKeypair(self, request: Any, context: Any) -> keypairs_pb2.Keypair:
         self.enter(request, context, "CreateKeypair")
         return keypairs_pb2.Keypair(
@@ -496,7 +512,7 @@ class Keypairs(Service, keypairs_pb2_grpc.KeypairServiceServicer):
         return Empty()
 
 
-class Consoles(Service, consoles_pb2_grpc.ConsoleServiceServicer):
+class Consoles(_Service, consoles_pb2_grpc.ConsoleServiceServicer):
     """A guest that says everything again, in capitals, until it is told to halt."""
 
     def AttachConsole(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:
@@ -534,7 +550,7 @@ class Consoles(Service, consoles_pb2_grpc.ConsoleServiceServicer):
             yield consoles_pb2.CaptureScreenshotResponse(content_type="image/png", data=piece)
 
 
-class Diagnostics(Service, diagnostics_pb2_grpc.DiagnosticsServiceServicer):
+class Diagnostics(_Service, diagnostics_pb2_grpc.DiagnosticsServiceServicer):
     def GetInstanceDiagnostics(
         self, request: Any, context: Any
     ) -> diagnostics_pb2.InstanceDiagnostics:
@@ -571,12 +587,12 @@ class Diagnostics(Service, diagnostics_pb2_grpc.DiagnosticsServiceServicer):
         )
 
 
-class Versions(Service, versions_pb2_grpc.VersionServiceServicer):
+class Versions(_Service, versions_pb2_grpc.VersionServiceServicer):
     def GetVersion(self, request: Any, context: Any) -> versions_pb2.Version:
         return versions_pb2.Version(release="0.1.0", api_level=1, min_api_level=1)
 
 
-class Operations(Service, operations_pb2_grpc.OperationsServicer):
+class Operations(_Service, operations_pb2_grpc.OperationsServicer):
     def GetOperation(self, request: Any, context: Any) -> operations_pb2.Operation:
         self.enter(request, context, "GetOperation")
         return self._find(request.name, context)
@@ -665,7 +681,7 @@ def serve(cloud: Cloud, certificates: Certificates, port: int = 0) -> tuple[grpc
     server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
     instances_pb2_grpc.add_InstanceServiceServicer_to_server(Instances(cloud), server)
     flavors_pb2_grpc.add_FlavorServiceServicer_to_server(Flavors(cloud), server)
-    images_pb2_grpc.add_ImageServiceServicer_to_server(Images(Service(cloud)), server)
+    images_pb2_grpc.add_ImageServiceServicer_to_server(Images(cloud), server)
     hosts_pb2_grpc.add_HostServiceServicer_to_server(Hosts(cloud), server)
     keypairs_pb2_grpc.add_KeypairServiceServicer_to_server(Keypairs(cloud), server)
     consoles_pb2_grpc.add_ConsoleServiceServicer_to_server(Consoles(cloud), server)
