@@ -8,15 +8,18 @@ shell loads them, finds them, and writes what became of them; what may happen to
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 import ray
 
 from actors.lifecycle import machine
+from actors.lifecycle.due import Agenda, Due, Policy, due
 from actors.lifecycle.events import OperationLost, PowerObserved
 from actors.lifecycle.guest_data import outdated
 from actors.lifecycle.roster import Roster
 from actors.model.commands import CreateInstance, InstanceCommand
+from actors.model.edits import InstanceEdit
 from actors.model.errors import (
     AlreadyExists,
     ComputeError,
@@ -27,9 +30,17 @@ from actors.model.errors import (
     Unavailable,
 )
 from actors.model.guest_data import GuestData
-from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, split_operation_id
+from actors.model.ids import (
+    HostId,
+    InstanceId,
+    OperationId,
+    ProjectId,
+    UserId,
+    due_request_id,
+    split_operation_id,
+)
 from actors.model.instance import InstanceRecord, VmState
-from actors.model.operation import OperationRecord
+from actors.model.operation import Action, OperationRecord
 from actors.model.query import Accepted, InstanceQuery
 from actors.model.reply import Err, Reply, reply_to, unwrap
 from actors.ports.clock import Clock, Gate
@@ -53,6 +64,13 @@ _log: Final = logging.getLogger(__name__)
 _LOAD_PAUSE_SECONDS: Final = 0.2
 #: Between two counts of instances by state.
 _COUNT_SECONDS: Final = 5.0
+#: Between two looks at what is due, and until what could not begin is tried again.
+_DUE_SECONDS: Final = 1.0
+_DUE_AGAIN_SECONDS: Final = 60.0
+#: At most so many begin at one look.
+_DUE_AT_ONCE: Final = 100
+#: Who asks for what happens by itself.
+_NOVARAY: Final = UserId("novaray")
 #: The longest a read waits for a write of the same instance.
 _SETTLE_SECONDS: Final = 1.0
 
@@ -70,6 +88,7 @@ class InstanceActor:
         gate: Gate,
         metrics: Metrics,
         evict_after_seconds: float = EVICT_AFTER_SECONDS,
+        policy: Policy = Policy(),  # noqa: B008 - frozen
     ) -> None:
         self._partition = partition
         self._partitions = partitions
@@ -81,6 +100,8 @@ class InstanceActor:
         self._epoch = 0
         #: Why nothing here is true any more: another process writes this partition.
         self._replaced = ""
+        self._policy = policy
+        self._agenda = Agenda()
         self._roster = Roster()
         self._cells: dict[InstanceId, Cell] = {}
         #: Writes under way. Watchers may hear of one before its answer is here: reads wait for it.
@@ -88,6 +109,7 @@ class InstanceActor:
         self._births: dict[InstanceId, asyncio.Task[Accepted]] = {}
         self._loading = asyncio.create_task(self._load())
         self._counting = asyncio.create_task(self._count_states())
+        self._beginning = asyncio.create_task(self._begin_what_is_due())
 
     def __repr__(self) -> str:
         return f"Instances(partition {self._partition} of {self._partitions})"
@@ -109,6 +131,14 @@ class InstanceActor:
         """Accept commands for instances that exist; each answer is durable."""
         await self._loaded()
         replies = await asyncio.gather(*(reply_to(self._submit(one)) for one in commands))
+        self._check()
+        return tuple(replies)
+
+    @ray.method
+    async def edit_many(self, edits: tuple[InstanceEdit, ...]) -> tuple[Reply[InstanceRecord], ...]:
+        """Change records of instances that exist; each answer is durable."""
+        await self._loaded()
+        replies = await asyncio.gather(*(reply_to(self._edit(one)) for one in edits))
         self._check()
         return tuple(replies)
 
@@ -212,6 +242,7 @@ class InstanceActor:
             write.set_result(None)
         for operation in operations:
             self._count(operation)
+        self._agenda.put(instance.id, due(instance, self._policy))
         if instance.vm_state is VmState.DELETED:
             self._roster.drop(instance.id)
             self._cells.pop(instance.id, None)
@@ -244,6 +275,38 @@ class InstanceActor:
         while True:
             await self._clock.sleep(_COUNT_SECONDS)
             self._metrics.instances(self._roster.states)
+
+    async def _begin_what_is_due(self) -> None:
+        while True:
+            await self._clock.sleep(_DUE_SECONDS)
+            taken = self._agenda.take(self._clock.now(), _DUE_AT_ONCE)
+            replies = await asyncio.gather(*(reply_to(self._begin(one)) for one in taken))
+            for one, reply in zip(taken, replies, strict=True):
+                if isinstance(reply, Err):
+                    self._put_off(one, reply.error)
+
+    async def _begin(self, one: Due) -> Accepted:
+        record = self._cell(one.instance, None).record
+        command = InstanceCommand(
+            instance=record.id,
+            project=record.project,
+            user=_NOVARAY,
+            request_id=due_request_id(record.id, record.sequence),
+            action=one.action,
+            admin=True,
+            # What it was decided upon: somebody may restore it at this very moment.
+            generation=record.generation,
+        )
+        return await self._submit(command)
+
+    def _put_off(self, one: Due, error: ComputeError) -> None:
+        record = self._roster.get(one.instance)
+        wanted = due(record, self._policy) if record is not None else None
+        if wanted is None:
+            return  # it is gone, or busy: its next change says what is due
+        _log.warning("%s of instance %s is due: %s", one.action.value, one.instance, error)
+        later = self._clock.now() + timedelta(seconds=_DUE_AGAIN_SECONDS)
+        self._agenda.put(one.instance, Due(max(wanted.at, later), one.instance, wanted.action))
 
     async def _create(self, command: CreateInstance) -> Accepted:
         """The first of several tries makes the instance; the others get its answer."""
@@ -283,8 +346,10 @@ class InstanceActor:
         if cell is None:
             return await self._submitted_before_the_end(command)
         self._cell(command.instance, command.project)
+        if command.action is Action.SOFT_DELETE and not self._policy.reclaim_seconds:
+            command = command.evolve(action=Action.DELETE)
         last = cell.last
-        if last and last.request_id == command.request_id and last.action is command.action:
+        if last and last.request_id == command.request_id and _same(last, command):
             return Accepted(cell.record, last)
         try:
             return await cell.submit(command)
@@ -301,17 +366,20 @@ class InstanceActor:
         gone = await self._store.find_instance(command.instance) if first else None
         if first is None or gone is None or first.instance != command.instance:
             raise not_found(command.instance)
-        if first.action is not command.action:
+        if not _same(first, command):
             raise _served(command)
         return Accepted(gone, first)
 
     def _submitted_before(
         self, cell: Cell, command: InstanceCommand, first: OperationRecord
     ) -> Accepted:
-        if first.instance != command.instance or first.action is not command.action:
+        if first.instance != command.instance or not _same(first, command):
             raise _served(command)
         last = cell.last
         return Accepted(cell.record, last if last and last.id == first.id else first)
+
+    async def _edit(self, edit: InstanceEdit) -> InstanceRecord:
+        return await self._cell(edit.instance, edit.project).edit(edit)
 
     async def _get(self, instance: InstanceId) -> InstanceRecord:
         return self._cell(instance, None).record
@@ -368,6 +436,7 @@ class InstanceActor:
         for record in records:
             operation = running.pop(record.operation, None) if record.operation else None
             self._roster.put(record)
+            self._agenda.put(record.id, due(record, self._policy))
             self._cells[record.id] = Cell(record, operation, self, self._engine, self._clock)
             if record.task_state is not None and operation is None:
                 await self._lose(self._cells[record.id])
@@ -395,6 +464,17 @@ def _served(command: CreateInstance | InstanceCommand) -> AlreadyExists:
         "REQUEST_ID_USED",
         "",
         {"request_id": command.request_id},
+    )
+
+
+def _same(operation: OperationRecord, command: InstanceCommand) -> bool:
+    """Whether the operation is what the command asks for.
+
+    What a delete is depends on the state it finds, and on whether deleted instances are kept.
+    """
+    deletes = (Action.DELETE, Action.SOFT_DELETE)
+    return operation.action is command.action or (
+        operation.action in deletes and command.action in deletes
     )
 
 

@@ -11,6 +11,7 @@ from actors.handles.hosts import HostsHandle
 from actors.handles.remote import Grouped, Remote, instances_name
 from actors.lifecycle.roster import place
 from actors.model.commands import CreateInstance, InstanceCommand
+from actors.model.edits import InstanceEdit
 from actors.model.errors import NotFound, Unavailable
 from actors.model.ids import HostId, InstanceId, OperationId, partition_of, split_operation_id
 from actors.model.instance import InstanceRecord
@@ -47,6 +48,7 @@ class _Partition:
         self.actor = Remote(instances_name(number))
         self.create: Grouped[CreateInstance, Accepted] = Grouped(self.actor, "create_many")
         self.submit: Grouped[InstanceCommand, Accepted] = Grouped(self.actor, "submit_many")
+        self.edit: Grouped[InstanceEdit, InstanceRecord] = Grouped(self.actor, "edit_many")
         self.get: Grouped[InstanceId, InstanceRecord] = Grouped(self.actor, "get_many")
         self.operation: Grouped[OperationId, OperationRecord] = Grouped(
             self.actor, "operation_many"
@@ -82,6 +84,11 @@ class InstancesHandle:
         """As ``Instances.submit``."""
         partition = self._of(command.instance)
         return await _patiently(lambda: partition.submit(command))
+
+    async def edit(self, edit: InstanceEdit) -> InstanceRecord:
+        """As ``Instances.edit``."""
+        partition = self._of(edit.instance)
+        return await _patiently(lambda: partition.edit(edit))
 
     async def get(self, instance: InstanceId) -> InstanceRecord:
         """As ``Instances.get``."""

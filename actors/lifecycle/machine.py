@@ -235,8 +235,8 @@ def _check_generation(record: InstanceRecord, generation: int | None) -> None:
 
 def _moved(record: InstanceRecord, event: Moved) -> InstanceRecord:
     operation = event.operation
-    if operation.sequence != record.sequence:
-        return record  # a late word of an operation that a newer one has interrupted
+    if operation.sequence != record.sequence or record.task_state is None:
+        return record  # a late word of an operation that a newer one, or a reset, has ended
     if event.learned:
         record = record.evolve(**event.learned)
     if event.power_state is not None:

@@ -46,7 +46,7 @@ class Roster:
         return self._by_id.get(instance)
 
     def put(self, record: InstanceRecord) -> None:
-        """Take in a record, new or changed. Project, name and creation time never change."""
+        """Take in a record, new or changed. Project and creation time never change."""
         old = self._by_id.get(record.id)
         self._by_id[record.id] = record
         if old is not None:
@@ -55,6 +55,9 @@ class Roster:
         if old is None:
             for shelf in (record.project, None):
                 insort(self._order.setdefault(shelf, []), place(record.created, record.id))
+        if old is None or old.name != record.name:
+            if old is not None:
+                self._forget_name(old)
             self._names.setdefault((record.project, record.name), set()).add(record.id)
         if old is None or old.host_id != record.host_id:
             self._move(record.id, old.host_id if old else None, record.host_id)
@@ -70,10 +73,7 @@ class Roster:
             del order[bisect_left(order, place(record.created, record.id))]
             if not order:
                 del self._order[shelf]
-        names = self._names[record.project, record.name]
-        names.discard(instance)
-        if not names:
-            del self._names[record.project, record.name]
+        self._forget_name(record)
         self._move(instance, record.host_id, None)
 
     def on_host(self, host_id: HostId) -> list[InstanceRecord]:
@@ -84,7 +84,7 @@ class Roster:
         """A page of those that match, newest first."""
         found: list[InstanceRecord] = []
         for record in self._candidates(query):
-            if _matches(record, query):
+            if query.matches(record, status_of(record)):
                 if len(found) == query.limit:
                     return Page(items=tuple(found), more=True)
                 found.append(record)
@@ -99,6 +99,12 @@ class Roster:
         for position in range(_after(order, query.after), len(order)):
             yield self._by_id[InstanceId(order[position][1])]
 
+    def _forget_name(self, record: InstanceRecord) -> None:
+        names = self._names[record.project, record.name]
+        names.discard(record.id)
+        if not names:
+            del self._names[record.project, record.name]
+
     def _move(self, instance: InstanceId, old: HostId | None, new: HostId | None) -> None:
         if old is not None:
             self._hosts[old].discard(instance)
@@ -112,11 +118,3 @@ def _after(order: list[_Place], cursor: Cursor | None) -> int:
     if cursor is None:
         return 0
     return bisect_right(order, place(cursor.created, cursor.id))
-
-
-def _matches(record: InstanceRecord, query: InstanceQuery) -> bool:
-    return (
-        (query.name is None or record.name == query.name)
-        and (query.host is None or record.host == query.host)
-        and (query.status is None or status_of(record) is query.status)
-    )

@@ -45,6 +45,11 @@ def flavor_id_for(request_id: RequestId) -> FlavorId:
     return FlavorId(str(uuid.uuid5(_NAMESPACE, f"flavor/{request_id}")))
 
 
+def due_request_id(instance: InstanceId, sequence: int) -> RequestId:
+    """The request of what an instance begins by itself behind its n-th operation."""
+    return RequestId(str(uuid.uuid5(_NAMESPACE, f"due/{instance}.{sequence}")))
+
+
 def partition_of(instance: InstanceId, partitions: int) -> int:
     """The partition (0 … partitions-1) whose InstanceActor owns this instance."""
     return zlib.crc32(instance.encode()) % partitions

@@ -33,8 +33,24 @@ class InstanceQuery(Record):
     name: str | None = None
     status: Status | None = None
     host: str | None = None
+    locked: bool | None = None
+    #: All of these.
+    tags: tuple[str, ...] = ()
     after: Cursor | None = None
     limit: int = Field(default=DEFAULT_PAGE, ge=1, le=MAX_PAGE)
+
+    def matches(self, record: InstanceRecord, status: Status) -> bool:
+        """Whether an instance that shows this status is asked for, whatever its project.
+
+        As Nova's default list: what is SOFT_DELETED only where that is asked for.
+        """
+        return (
+            (self.status is status if self.status else status is not Status.SOFT_DELETED)
+            and (self.name is None or record.name == self.name)
+            and (self.host is None or record.host == self.host)
+            and (self.locked is None or (record.lock is not None) is self.locked)
+            and set(self.tags) <= set(record.tags)
+        )
 
 
 class OperationQuery(Record):

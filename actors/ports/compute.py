@@ -8,6 +8,7 @@ from typing import Protocol
 from actors.model.commands import CreateInstance, InstanceCommand
 from actors.model.console import ConsoleKind, ConsoleSession, Screenshot
 from actors.model.diagnostics import Diagnostics
+from actors.model.edits import InstanceEdit
 from actors.model.flavor import Flavor
 from actors.model.flavor_commands import ChangeFlavor, CreateFlavor
 from actors.model.host import HostUsage
@@ -50,6 +51,17 @@ class Instances(Protocol):
             Conflict: Its state forbids the action.
             Stale: Its generation is not the one the command names.
             AlreadyExists: The request id was used for something else.
+        """
+        ...
+
+    async def edit(self, edit: InstanceEdit) -> InstanceRecord:
+        """Durable when it returns; the instance as it became. Repeating it is harmless.
+
+        Raises:
+            NotFound: No such instance in the edit's project.
+            Conflict: A lock or its state forbids it.
+            Forbidden: Only an admin may.
+            Stale: Its generation is not the one the edit names.
         """
         ...
 

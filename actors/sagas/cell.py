@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from actors.lifecycle import machine
 from actors.lifecycle.events import (
     Begin,
+    Edited,
     Interrupt,
     Moved,
     OperationLost,
@@ -22,6 +23,7 @@ from actors.lifecycle.events import (
 )
 from actors.lifecycle.guest_data import taken_over
 from actors.model.commands import InstanceCommand
+from actors.model.edits import InstanceEdit
 from actors.model.errors import Cancelled, ComputeError, Fenced, NotFound, Unavailable
 from actors.model.guest_data import GuestData
 from actors.model.ids import InstanceId, OperationId
@@ -159,6 +161,27 @@ class Cell:
             await self._durably(record, written, None, data)
             self._start(self._runner)
             return Accepted(instance=self._record, operation=self.operation)
+
+    async def edit(self, edit: InstanceEdit) -> InstanceRecord:
+        """Change the record: durable when it returns. A reset ends the operation under way.
+
+        Raises:
+            NotFound: The instance was deleted while the edit waited for its turn.
+            Conflict: A lock or the state forbids it.
+            Forbidden: Only an admin may.
+            Stale: The edit names a generation that has passed.
+        """
+        async with self._turn:
+            if self._record.vm_state is VmState.DELETED:
+                raise not_found(edit.instance)
+            record, effects = machine.step(self._record, Edited(edit, self._clock.now()))
+            if record is self._record:
+                return record
+            ended = [self._interrupted() for effect in effects if isinstance(effect, Interrupt)]
+            await self._durably(record, ended, None)
+            if ended and self._runner is not None:
+                self._runner.cancel()
+            return self._record
 
     async def cancel(self) -> OperationRecord:
         """Ask the operation under way to end early and undo itself.

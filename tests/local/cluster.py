@@ -20,8 +20,10 @@ from actors.host import HostActor, HostPorts, HostSettings
 from actors.hostnet.no_network import NoNetwork
 from actors.image import ImageActor
 from actors.instance import InstanceActor
+from actors.lifecycle.due import Policy
 from actors.model.commands import CreateInstance, InstanceCommand
 from actors.model.details import Details
+from actors.model.edits import InstanceEdit
 from actors.model.errors import Unavailable
 from actors.model.flat_network import default_network
 from actors.model.flavor import DEFAULT_FLAVORS, Flavor
@@ -43,6 +45,7 @@ from actors.model.operation import Action, OperationRecord
 from actors.model.query import Accepted, EventKind
 from actors.model.reply import unwrap
 from actors.network import NetworkActor
+from actors.ports.clock import Clock
 from actors.ports.host import HostStep, PowerReport
 from actors.ports.metrics import NoMetrics
 from actors.ports.network import PortRelease, PortRequest
@@ -57,6 +60,8 @@ from tests.sagas.points import details_of
 PROJECT = ProjectId("3c6e7f0aa1b24c0d9e8f7a6b5c4d3e2f")
 USER = UserId("alice")
 MICRO = DEFAULT_FLAVORS[-1]
+#: Deleted instances can be restored for an hour.
+KEEPING = Policy(reclaim_seconds=3600.0)
 
 
 class Link:
@@ -118,6 +123,9 @@ class LocalInstances(LocalStore):
     async def submit(self, command: InstanceCommand) -> Accepted:
         return await self.one("submit_many", command)  # type: ignore[no-any-return]
 
+    async def edit(self, edit: InstanceEdit) -> InstanceRecord:
+        return await self.one("edit_many", edit)  # type: ignore[no-any-return]
+
     async def get(self, instance: InstanceId) -> InstanceRecord:
         return await self.one("get_many", instance)  # type: ignore[no-any-return]
 
@@ -146,9 +154,10 @@ class LocalCluster:
     hypervisors: dict[str, "Kept"] = field(default_factory=dict)
     flavor: Flavor = MICRO
     grace_seconds: float = 0.5
+    policy: Policy = KEEPING
+    clock: Clock = field(default_factory=SystemClock)
 
     def __post_init__(self) -> None:
-        self.clock = SystemClock()
         self.store = LocalStore(lambda: self.actors.get("conductor"))
         self.scheduler = LocalScheduler(lambda: self.actors.get("scheduler"))
         self.network = LocalNetworks(lambda: self.actors.get("network"))
@@ -280,7 +289,9 @@ class LocalCluster:
             return ImageActor(self.store, self.clock, str(self.folder / "images"))
         if name == "instances":
             cluster = Cluster(self.scheduler, self.network, LocalHosts(self._host), self.images)
-            return InstanceActor(0, 1, self.store, cluster, self.clock, self.gate, NoMetrics(), 1.0)
+            return InstanceActor(
+                0, 1, self.store, cluster, self.clock, self.gate, NoMetrics(), 1.0, self.policy
+            )
         return self._make_host(name)
 
     def _make_host(self, name: str) -> Any:
@@ -393,7 +404,7 @@ def host_id(name: str) -> HostId:
     return HostId(f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-8{digest[17:20]}-{digest[20:]}")
 
 
-def _network(clock: SystemClock) -> Network:
+def _network(clock: Clock) -> Network:
     return default_network(NetworkId("22222222-2222-4222-8222-222222222222"), clock.now())
 
 

@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from actors.lifecycle import machine
 from actors.lifecycle.events import (
     Begin,
+    Edited,
     Interrupt,
     LifecycleEvent,
     Moved,
@@ -17,6 +18,7 @@ from actors.lifecycle.events import (
 from actors.lifecycle.guards import guard_of
 from actors.lifecycle.status import status_of
 from actors.model.commands import CreateInstance
+from actors.model.edits import ResetState, UpdateInstance
 from actors.model.errors import Conflict
 from actors.model.instance import InstanceRecord, PowerState, Status, TaskState, VmState
 from actors.model.operation import Action, OperationRecord, OperationState
@@ -85,6 +87,29 @@ class Lifecycle(RuleBasedStateMachine):
             assert self.record is record
         else:
             assert allowed
+
+    @rule(end=st.sampled_from([VmState.ACTIVE, VmState.ERROR]))
+    def an_admin_resets(self, end: VmState) -> None:
+        record = self.record
+        if record.vm_state is VmState.DELETED:
+            return
+        who = {"instance": record.id, "project": record.project, "user": record.user}
+        try:
+            self.feed(Edited(ResetState(**who, vm_state=end, admin=True), self.tick()))
+        except Conflict:
+            assert record.task_state is TaskState.DELETING
+        else:
+            assert (self.record.vm_state, self.record.task_state) == (end, None)
+
+    @rule(name=st.sampled_from(["vm", "other"]))
+    def somebody_renames(self, name: str) -> None:
+        record = self.record
+        if record.vm_state is not VmState.DELETED:
+            who = {"instance": record.id, "project": record.project, "user": record.user}
+            self.feed(Edited(UpdateInstance(**who, name=name), self.tick()))
+            assert self.record.evolve(name="", generation=0, updated=NOW) == record.evolve(
+                name="", generation=0, updated=NOW
+            )
 
     @rule(end=st.sampled_from(ENDS), power=st.sampled_from([None, *PowerState]))
     def operation_ends(self, end: OperationState, power: PowerState | None) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from actors.lifecycle.roster import Roster
 from actors.model.ids import HostId, InstanceId, ProjectId
-from actors.model.instance import InstanceRecord, Status, VmState
+from actors.model.instance import InstanceRecord, Lock, Status, VmState
 from actors.model.query import Cursor, InstanceQuery
 from tests.local.records import NOW, instance
 
@@ -64,6 +64,50 @@ def test_filters() -> None:
     assert len(off) == 6
     assert walk(roster, InstanceQuery(project=ProjectId("other"))) == []
     assert walk(roster, InstanceQuery(project=project, host="nowhere")) == []
+
+
+@given(names=st.lists(st.tuples(st.integers(0, 5), st.sampled_from("abc")), max_size=30))
+def test_names_may_change(names: list[tuple[int, str]]) -> None:
+    """By its new name it is found, by the old one no more; its place in lists stays."""
+    roster, model = Roster(), dict[str, str]()
+    for number, name in names:
+        record = made(number).evolve(name=name)
+        roster.put(record)
+        model[record.id] = name
+    project = ProjectId("p1")
+    for name in "abc":
+        found = walk(roster, InstanceQuery(project=project, name=name, limit=2))
+        assert {record.id for record in found} == {i for i, held in model.items() if held == name}
+    order = walk(roster, InstanceQuery(project=project, limit=2))
+    assert [r.created for r in order] == sorted((r.created for r in order), reverse=True)
+    for number, _ in names:
+        roster.drop(made(number).id)
+    for name in "abc":
+        assert roster.page(InstanceQuery(project=project, name=name)).items == ()
+
+
+def test_what_is_soft_deleted_is_shown_where_it_is_asked_for() -> None:
+    roster, project = Roster(), ProjectId("p1")
+    roster.put(made(1))
+    roster.put(made(2, vm_state=VmState.SOFT_DELETED))
+    assert [record.id for record in walk(roster, InstanceQuery(project=project))] == [made(1).id]
+    asked = InstanceQuery(project=project, status=Status.SOFT_DELETED)
+    assert [record.id for record in walk(roster, asked)] == [made(2).id]
+
+
+def test_by_tags_and_lock() -> None:
+    roster, project = Roster(), ProjectId("p1")
+    roster.put(made(1, tags=("blue", "web")))
+    roster.put(made(2, tags=("web",), lock=Lock(user=made(2).user)))
+
+    def ids(**conditions: object) -> list[str]:
+        query = InstanceQuery(project=project).evolve(**conditions)
+        return [record.id for record in walk(roster, query)]
+
+    assert ids(tags=("web",)) == [made(1).id, made(2).id]
+    assert ids(tags=("web", "blue")) == [made(1).id]
+    assert ids(locked=True) == [made(2).id]
+    assert ids(locked=False) == [made(1).id]
 
 
 def test_by_host() -> None:
