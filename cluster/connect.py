@@ -26,8 +26,9 @@ from actors.handles.guests import GuestsHandle
 from actors.handles.hosts import HostHandle
 from actors.handles.instances import InstancesHandle
 from actors.handles.owners import ImagesHandle, NetworkHandle, SchedulerHandle
-from actors.model.commands import DEFAULT_GRACE_SECONDS, InstanceCommand
+from actors.model.commands import InstanceCommand
 from actors.model.console import ConsoleKind, ConsoleSession, Screenshot
+from actors.model.details import Details, Reboot
 from actors.model.diagnostics import Diagnostics
 from actors.model.errors import NotFound, Unavailable
 from actors.model.ids import InstanceId, OperationId, RequestId, UserId
@@ -128,13 +129,55 @@ class InstanceHandle:
         """
         return await self._submit(Action.START)
 
-    async def stop(self, grace_seconds: float = DEFAULT_GRACE_SECONDS) -> OperationHandle:
-        """Shut it down, by force after the grace time. Durable when it returns.
+    async def stop(self, grace_seconds: float | None = None) -> OperationHandle:
+        """Shut it down, by force after the grace time (None: the flavor's, the image's, or 60 s).
 
         Raises:
             Conflict: It does not run.
         """
         return await self._submit(Action.STOP, grace_seconds)
+
+    async def reboot(
+        self, *, hard: bool = False, grace_seconds: float | None = None
+    ) -> OperationHandle:
+        """Stop and start it: by the power button, or hard, by the plug.
+
+        Raises:
+            Conflict: It does not run. Hard: it is building, rescued, resized or shelved.
+        """
+        return await self._submit(Action.REBOOT, grace_seconds, Reboot(hard=hard))
+
+    async def pause(self) -> OperationHandle:
+        """Stop its clock; it stays in its host's memory.
+
+        Raises:
+            Conflict: It does not run.
+        """
+        return await self._submit(Action.PAUSE)
+
+    async def unpause(self) -> OperationHandle:
+        """Let it run on.
+
+        Raises:
+            Conflict: It is not paused.
+        """
+        return await self._submit(Action.UNPAUSE)
+
+    async def suspend(self) -> OperationHandle:
+        """Write its memory to its host's disk, and end its process.
+
+        Raises:
+            Conflict: It does not run.
+        """
+        return await self._submit(Action.SUSPEND)
+
+    async def resume(self) -> OperationHandle:
+        """Bring it back, where it was.
+
+        Raises:
+            Conflict: It is not suspended.
+        """
+        return await self._submit(Action.RESUME)
 
     async def delete(self) -> OperationHandle:
         """Delete it, whatever is being done to it. Durable when it returns."""
@@ -177,7 +220,10 @@ class InstanceHandle:
         return await GuestsHandle().diagnostics(await self.get())
 
     async def _submit(
-        self, action: Action, grace_seconds: float = DEFAULT_GRACE_SECONDS
+        self,
+        action: Action,
+        grace_seconds: float | None = None,
+        details: Details | None = None,
     ) -> OperationHandle:
         record = await self.get()
         accepted = await self._instances.submit(
@@ -188,6 +234,7 @@ class InstanceHandle:
                 request_id=RequestId(str(uuid.uuid4())),
                 action=action,
                 grace_seconds=grace_seconds,
+                details=details,
             )
         )
         return OperationHandle(self._instances, accepted.operation.id)

@@ -21,6 +21,7 @@ from actors.lifecycle.events import (
     PowerObserved,
     Requested,
 )
+from actors.lifecycle.grace import grace_of
 from actors.model.commands import CreateInstance, InstanceCommand
 from actors.model.details import Reboot, Unshelve
 from actors.model.edits import InstanceEdit
@@ -198,7 +199,7 @@ def _requested(
         guest_data_before=record.guest_data,
         host_id=record.host_id,
         host=record.host,
-        grace_seconds=command.grace_seconds,
+        grace_seconds=grace_of(record, command),
         created=at,
         updated=at,
     )

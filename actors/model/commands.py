@@ -17,9 +17,6 @@ from actors.model.image import BootSource
 from actors.model.labels import Description, InstanceName, Metadata, Tags
 from actors.model.operation import Action
 
-#: Shutdown grace of a stop, seconds (Nova: ``shutdown_timeout``).
-DEFAULT_GRACE_SECONDS = 60.0
-
 
 def _uuid(value: str) -> str:
     try:
@@ -29,6 +26,10 @@ def _uuid(value: str) -> str:
 
 
 UuidText = Annotated[str, AfterValidator(_uuid)]
+
+
+#: Shutdown grace of a stop, seconds, where nobody says otherwise (Nova: ``shutdown_timeout``).
+DEFAULT_GRACE_SECONDS = 60.0
 
 
 class CreateInstance(Record):
@@ -76,4 +77,5 @@ class InstanceCommand(Record):
     admin: bool = False
     #: Refused with ``Stale`` unless the record still has this generation; None does not ask.
     generation: int | None = None
-    grace_seconds: float = Field(default=DEFAULT_GRACE_SECONDS, ge=0, le=3600)
+    #: How long a guest may take to shut down by itself; None leaves it to flavor and image.
+    grace_seconds: float | None = Field(default=None, ge=0, le=3600)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from actors.model.base import Instant, StoredRecord
+from actors.model.extra_specs import FirmwareType
 from actors.model.ids import ImageId, ProjectId
 
 
@@ -75,5 +76,7 @@ class BootSource(StoredRecord):
     kernel: BootFile | None = None
     ramdisk: BootFile | None = None
     command_line: str = ""
+    #: ``bios`` or ``uefi`` where the image says (``hw_firmware_type``); else the flavor decides.
+    firmware: FirmwareType | None = None
     min_disk_gb: int = 0
     min_memory_mb: int = 0

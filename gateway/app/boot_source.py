@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from actors.model.errors import Invalid
+from actors.model.extra_specs import FirmwareType
 from actors.model.flavor import Flavor
 from actors.model.ids import ImageId
 from actors.model.image import BootFile, BootSource, DiskFormat, Image, ImageStatus
 
 #: Glance's property for the kernel's command line.
 COMMAND_LINE_PROPERTY: Final = "os_command_line"
+#: Glance's property for what starts the guest.
+FIRMWARE_PROPERTY: Final = "hw_firmware_type"
 
 _GIB: Final = 1024**3
 _NOT_A_DISK: Final = {DiskFormat.AKI: "a kernel", DiskFormat.ARI: "a ramdisk"}
@@ -23,7 +26,8 @@ def boot_source(image: Image, images: Mapping[ImageId, Image]) -> BootSource:
     """All that an instance takes over from its image, with the image's kernel and ramdisk.
 
     Raises:
-        Invalid: The image is not ready, is no disk, or its kernel or ramdisk is missing.
+        Invalid: The image is not ready, is no disk, its kernel or ramdisk is missing, or it asks
+            for a firmware that nobody knows.
     """
     if image.disk_format in _NOT_A_DISK:
         what = _NOT_A_DISK[image.disk_format]
@@ -40,6 +44,7 @@ def boot_source(image: Image, images: Mapping[ImageId, Image]) -> BootSource:
         kernel=_companion(image, image.kernel_id, DiskFormat.AKI, images),
         ramdisk=_companion(image, image.ramdisk_id, DiskFormat.ARI, images),
         command_line=image.properties.get(COMMAND_LINE_PROPERTY, ""),
+        firmware=_firmware(image),
         min_disk_gb=image.min_disk_gb,
         min_memory_mb=image.min_memory_mb,
     )
@@ -69,10 +74,32 @@ def check_fit(flavor: Flavor, source: BootSource) -> None:
         )
 
 
+def _firmware(image: Image) -> FirmwareType | None:
+    said = image.properties.get(FIRMWARE_PROPERTY)
+    if said is None:
+        return None
+    try:
+        return FirmwareType(said)
+    except ValueError:
+        known = ", ".join(FirmwareType)
+        problem = f"has the property {FIRMWARE_PROPERTY} with {said[:40]!r}; known are {known}"
+        raise _refused(image, "IMAGE_PROPERTY_INVALID", problem) from None
+
+
 def _file(image: Image) -> BootFile:
     return BootFile(
         image=image.id, sha256=image.sha256, size=image.size, disk_format=image.disk_format
     )
+
+
+def _shutdown_timeout(image: Image) -> int | None:
+    said = image.properties.get(SHUTDOWN_PROPERTY)
+    if said is None:
+        return None
+    if said.isascii() and said.isdecimal() and int(said) <= _LONGEST_SHUTDOWN:
+        return int(said)
+    problem = f"has the property {SHUTDOWN_PROPERTY} with {said[:40]!r}; it takes 0 to 3600 seconds"
+    raise _refused(image, "IMAGE_PROPERTY_INVALID", problem)
 
 
 def _companion(

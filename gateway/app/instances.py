@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from actors.model.commands import DEFAULT_GRACE_SECONDS, CreateInstance, InstanceCommand
+from actors.model.commands import CreateInstance, InstanceCommand
 from actors.model.details import Details
 from actors.model.errors import Invalid, NotFound
 from actors.model.flavor import Flavor
@@ -57,7 +57,8 @@ class Change:
     action: Action
     request_id: str = ""
     generation: int | None = None
-    grace_seconds: float = DEFAULT_GRACE_SECONDS
+    #: None leaves it to flavor and image.
+    grace_seconds: float | None = None
     details: Details | None = None
 
 

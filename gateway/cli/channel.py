@@ -40,7 +40,14 @@ SERVICE_CONFIG: Final = {
                 "backoffMultiplier": 2,
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
-        }
+        },
+        # These go on where they were cut off, and not from where they began.
+        {
+            "name": [
+                {"service": "novaray.v1.ImageService", "method": method}
+                for method in ("UploadImage", "DownloadImage")
+            ]
+        },
     ]
 }
 

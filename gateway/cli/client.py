@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from gateway.cli.calls import failure_of, pages
 from gateway.cli.catalog_calls import CatalogCalls
 from gateway.cli.console_calls import ConsoleCalls
+from gateway.cli.image_calls import ImageCalls
 
 # isort: split
 import grpc
@@ -15,8 +16,6 @@ from google.longrunning import operations_pb2, operations_pb2_grpc
 from protos.novaray.v1 import (
     hosts_pb2,
     hosts_pb2_grpc,
-    images_pb2,
-    images_pb2_grpc,
     instances_pb2,
     instances_pb2_grpc,
     versions_pb2,
@@ -46,7 +45,7 @@ class _Operations(Protocol):
     ]
 
 
-class Client(CatalogCalls, ConsoleCalls):
+class Client(CatalogCalls, ConsoleCalls, ImageCalls):
     """One user's connection to one gateway."""
 
     @property
@@ -162,17 +161,6 @@ class Client(CatalogCalls, ConsoleCalls):
                 raise failure_of(error, self._connection.endpoint) from error
 
     # --- the rest -----------------------------------------------------------------------------
-
-    def list_images(self) -> Iterator[images_pb2.Image]:
-        """All images, newest first."""
-        stub = images_pb2_grpc.ImageServiceStub(self._channel)
-
-        def page(token: str, size: int) -> tuple[list[images_pb2.Image], str]:
-            request = images_pb2.ListImagesRequest(page_size=size, page_token=token)
-            response = self._call(stub.ListImages, request)
-            return list(response.images), response.next_page_token
-
-        return pages(page)
 
     def list_hosts(self) -> Iterator[hosts_pb2.Host]:
         """All hosts, by name. For admins."""

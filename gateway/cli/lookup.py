@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.cli import resolve
 from gateway.cli.failures import Failure
 from gateway.cli.views import catalog, instances
+from gateway.cli.views import images as image_view
 
 if TYPE_CHECKING:
     from gateway.cli.client import Client
@@ -61,7 +62,7 @@ def find_image(client: Client, text: str) -> Image:
         Failure: None, or several.
     """
     images = {i.name: i for i in client.list_images()}
-    candidates = [catalog.image_candidate(i) for i in images.values()]
+    candidates = [image_view.candidate(i) for i in images.values()]
     return images[f"images/{resolve.pick(resolve.IMAGE, text, candidates).id}"]
 
 

@@ -13,6 +13,7 @@ from gateway.cli.commands import (
     catalog,
     console,
     history,
+    images,
     keypairs,
     look,
     operations,
@@ -100,7 +101,19 @@ def root(
     options.overrides = Overrides(endpoint, token, project, ca)
 
 
-for group in (servers, actions, console, attach, look, history, watch, catalog, keypairs, version):
+for group in (
+    servers,
+    actions,
+    console,
+    attach,
+    look,
+    history,
+    watch,
+    catalog,
+    images,
+    keypairs,
+    version,
+):
     app.registered_commands += group.app.registered_commands
 app.add_typer(
     operations.app,

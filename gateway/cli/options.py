@@ -11,7 +11,8 @@ from gateway.cli.output import Format
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 SERVERS: Final = "Servers"
-CATALOG: Final = "Flavors, images, hosts"
+CATALOG: Final = "Flavors, hosts"
+IMAGES: Final = "Images"
 KEYPAIRS: Final = "Key pairs"
 OTHER: Final = "Other"
 

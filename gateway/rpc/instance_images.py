@@ -4,7 +4,6 @@ from typing import Protocol
 
 from google.longrunning.operations_pb2 import Operation
 
-from actors.model.commands import DEFAULT_GRACE_SECONDS
 from actors.model.details import Backup, Details, Snapshot, Unshelve
 from actors.model.ids import ImageId, RequestId, image_id_for
 from actors.model.operation import Action
@@ -30,7 +29,7 @@ class ImageMethods(instances_pb2_grpc.InstanceServiceServicer):
         request: ChangeRequest,
         action: Action,
         *,
-        grace_seconds: float = DEFAULT_GRACE_SECONDS,
+        grace_seconds: float | None = None,
         details: Details | None = None,
     ) -> Operation:
         """Do it, as the whole service does it."""
@@ -63,7 +62,7 @@ class ImageMethods(instances_pb2_grpc.InstanceServiceServicer):
     ) -> Operation:
         """Shut down and keep as an image (AIP-136)."""
         given = request.HasField("grace_seconds")
-        grace = request.grace_seconds if given else DEFAULT_GRACE_SECONDS
+        grace = request.grace_seconds if given else None
         details = Snapshot(image=_image(request))
         return await self._change(request, Action.SHELVE, grace_seconds=grace, details=details)
 

@@ -4,7 +4,6 @@ from typing import Protocol
 
 from google.longrunning.operations_pb2 import Operation
 
-from actors.model.commands import DEFAULT_GRACE_SECONDS
 from actors.model.details import Details, Reboot
 from actors.model.instance import InstanceRecord
 from actors.model.operation import Action
@@ -87,9 +86,10 @@ class InstancesService(instances_pb2_grpc.InstanceServiceServicer):
         self, request: pb.RebootInstanceRequest, context: Context
     ) -> Operation:
         """Stop and start in one operation (AIP-136)."""
-        grace = 0.0 if request.hard else _grace(request)
         details = Reboot(hard=request.hard)
-        return await self._change(request, Action.REBOOT, grace_seconds=grace, details=details)
+        return await self._change(
+            request, Action.REBOOT, grace_seconds=_grace(request), details=details
+        )
 
     async def PauseInstance(self, request: pb.PauseInstanceRequest, context: Context) -> Operation:
         """Stop the guest's clock (AIP-136)."""
@@ -141,7 +141,7 @@ class InstancesService(instances_pb2_grpc.InstanceServiceServicer):
         request: ChangeRequest,
         action: Action,
         *,
-        grace_seconds: float = DEFAULT_GRACE_SECONDS,
+        grace_seconds: float | None = None,
         details: Details | None = None,
     ) -> Operation:
         project, instance = instance_of(request.name)
@@ -157,8 +157,8 @@ class InstancesService(instances_pb2_grpc.InstanceServiceServicer):
         return _accepted(await self._instances.change(caller(), change))
 
 
-def _grace(request: pb.StopInstanceRequest | pb.RebootInstanceRequest) -> float:
-    return request.grace_seconds if request.HasField("grace_seconds") else DEFAULT_GRACE_SECONDS
+def _grace(request: pb.StopInstanceRequest | pb.RebootInstanceRequest) -> float | None:
+    return request.grace_seconds if request.HasField("grace_seconds") else None
 
 
 def _accepted(accepted: Accepted, admin_password: str = "") -> Operation:

@@ -24,6 +24,7 @@ FOLDERS = {
 }
 CLONE_NEWNS = 0x20000
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18
+MNT_DETACH = 2
 PR_SET_CHILD_SUBREAPER = 36
 #: How long a child that ended may wait to be reaped: virDomainDestroy waits for it.
 POLL_MS = 10
@@ -46,6 +47,9 @@ def enter(home: Path) -> None:
         (home / name).mkdir(parents=True, exist_ok=True)
         Path(folder).mkdir(parents=True, exist_ok=True)
         check(_libc.mount(bytes(home / name), folder.encode(), None, MS_BIND, None))
+    # Beside version 1 of cgroups, libvirt cannot do with a tree of version 2 that has no controller.
+    # Where there is none, there is nothing to unmount.
+    _libc.umount2(b"/sys/fs/cgroup/unified", MNT_DETACH)
     check(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 
 

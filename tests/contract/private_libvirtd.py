@@ -20,7 +20,8 @@ auth_unix_ro = "none"
 auth_unix_rw = "none"
 log_outputs = "3:stderr"
 """
-# Nothing that needs what a machine has one of: no cgroups, no virtlogd, no other owner of files.
+# Nothing that needs what a machine has one of: no cgroups unless a test is about them, no virtlogd,
+# no other owner of files.
 _QEMU_CONF = """\
 user = "root"
 group = "root"
@@ -28,7 +29,7 @@ dynamic_ownership = 0
 remember_owner = 0
 security_driver = "none"
 namespaces = []
-cgroup_controllers = []
+cgroup_controllers = [{controllers}]
 stdio_handler = "file"
 """
 
@@ -36,13 +37,14 @@ stdio_handler = "file"
 class PrivateLibvirtd:
     """One daemon and its folders. Neither ``close`` nor the end of the run leaves a process."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, controllers: tuple[str, ...] = ()) -> None:
         self.home = home
         self.pid = 0
         etc = home / "etc"
         etc.mkdir(parents=True)
         (etc / "libvirtd.conf").write_text(_LIBVIRTD_CONF.format(uuid=uuid.uuid4()))
-        (etc / "qemu.conf").write_text(_QEMU_CONF)
+        named = ", ".join(f'"{each}"' for each in controllers)
+        (etc / "qemu.conf").write_text(_QEMU_CONF.format(controllers=named))
         self._holder = subprocess.Popen(
             [sys.executable, holder.__file__, str(home)],
             stdin=subprocess.PIPE,

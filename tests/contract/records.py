@@ -33,6 +33,20 @@ def flavor(memory_mb: int = 32, vcpus: int = 1, disk_gb: int = 0) -> Flavor:
     )
 
 
+#: One of each extra spec that shows in a domain.
+SPECS = {
+    "quota:cpu_shares": "512",
+    "quota:cpu_period": "50000",
+    "quota:cpu_quota": "25000",
+    "quota:disk_read_bytes_sec": "10485760",
+    "quota:disk_write_bytes_sec": "5242880",
+    "quota:disk_total_iops_sec": "500",
+    "hw:watchdog_action": "reset",
+    "hw_rng:rate_bytes": "1024",
+    "hw_rng:rate_period": "500",
+}
+
+
 def boot_file(format_: DiskFormat = DiskFormat.QCOW2) -> BootFile:
     """A file of the image."""
     return BootFile(image=IMAGE, sha256="0" * 64, size=4096, disk_format=format_)

@@ -11,7 +11,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "domain"
 #: KVM is not offered everywhere; ``every-field`` is of no use to anybody.
 BY_DRIVER = {
     "TEST": ["test-kernel"],
-    "QEMU": ["qemu-disk", "qemu-kernel", "qemu-no-bridge", "hostile-name"],
+    "QEMU": ["qemu-disk", "qemu-kernel", "qemu-no-bridge", "hostile-name", "qemu-extra-specs"],
 }
 
 

@@ -97,6 +97,8 @@ def make_compute() -> MemoryCompute:
             image("wide", min_disk_gb=5),
             image("broken", kernel_id=ImageId("gone")),
             image("confused", kernel_id=RAMDISK),
+            image("efi", properties={"hw_firmware_type": "uefi"}),
+            image("strange", properties={"hw_firmware_type": "openfirmware"}),
         ]
     )
     compute.fleet.all_hosts.append(HOST)

@@ -76,6 +76,14 @@ async def test_the_boot_source_has_kernel_and_ramdisk(cloud: Cloud) -> None:
     assert source.command_line == "console=ttyS0"
 
 
+async def test_the_boot_source_has_the_images_firmware(cloud: Cloud) -> None:
+    await cloud.member.instances.CreateInstance(create(image="images/efi"))
+    (command,) = cloud.compute.instances.commands
+    source = getattr(command, "source", None)
+    assert source is not None
+    assert source.firmware == "uefi"
+
+
 async def test_the_same_request_id_makes_one_instance(cloud: Cloud) -> None:
     request = create(request_id=str(uuid.uuid4()))
     first = await cloud.member.instances.CreateInstance(request)

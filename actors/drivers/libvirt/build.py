@@ -4,10 +4,11 @@ Pure: record and host facts in, element out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from actors.drivers.libvirt import tuning
 from actors.drivers.libvirt.device_xml import (
     BackingStore,
     Balloon,
@@ -15,7 +16,6 @@ from actors.drivers.libvirt.device_xml import (
     Disk,
     Graphics,
     Interface,
-    Rng,
     Serial,
     Video,
 )
@@ -30,7 +30,9 @@ from actors.drivers.libvirt.domain_xml import (
     Timer,
 )
 from actors.drivers.libvirt.element import legal_text
+from actors.drivers.libvirt.extra_disks import extra_disks
 from actors.drivers.libvirt.metadata_xml import instance_element
+from actors.model.extra_specs import FirmwareType
 from actors.model.instance import InstanceRecord
 from actors.model.network import Nic
 from actors.ports.hypervisor import BootFiles
@@ -38,6 +40,8 @@ from actors.ports.hypervisor import BootFiles
 #: libvirt's domain type of its test driver.
 TEST: Final = "test"
 KVM: Final = "kvm"
+#: What a UEFI keeps, in the instance's folder.
+NVRAM: Final = "nvram.fd"
 #: cloud-init asks the metadata service of a machine that calls itself so, and of no other
 #: (``DataSourceOpenStack.detect_openstack``).
 _PRODUCT: Final = "OpenStack Nova"
@@ -57,6 +61,8 @@ class Place:
 
     #: libvirt's domain type: ``kvm``, ``qemu`` or ``test``.
     virt_type: str
+    #: The instance's own folder.
+    folder: Path
     #: The instance's own disk.
     disk: str
     #: QEMU's cache mode for it.
@@ -83,11 +89,16 @@ def domain_of(record: InstanceRecord, sequence: int, place: Place) -> Domain:
         vcpus=flavor.vcpus,
         os=_os(record, place),
         sysinfo=Sysinfo((Entry("manufacturer", "novaray"), Entry("product", _PRODUCT))),
+        cputune=tuning.cpu_tune(flavor, place.virt_type),
         features=Features(tcg_cache_kib=_TCG_CACHE_KIB if place.virt_type == "qemu" else None),
         # TCG has nothing to pass through: its default is as fast as any.
         cpu=Cpu("host-model") if place.virt_type == KVM else None,
         clock=Clock(timers=_TIMERS),
-        disks=(_root_disk(record, place), *_config_drive(place)),
+        disks=(
+            _root_disk(record, place),
+            *_extra_disks(record, place),
+            *_config_drive(place),
+        ),
         # libvirt adds a USB controller otherwise, which costs an idle guest processor time.
         controllers=(Controller("usb", "none"),),
         interfaces=tuple(_interface(nic, place.bridges) for nic in record.nics),
@@ -96,7 +107,8 @@ def domain_of(record: InstanceRecord, sequence: int, place: Place) -> Domain:
         graphics=Graphics(),
         video=Video(),
         balloon=Balloon(),
-        rng=Rng(),
+        rng=tuning.rng(flavor),
+        watchdog=tuning.watchdog(flavor),
     )
 
 
@@ -109,11 +121,20 @@ def _os(record: InstanceRecord, place: Place) -> Os:
     # The test driver knows one kind of machine (virTestCapsInit).
     arch, machine = ("i686", None) if place.virt_type == TEST else ("x86_64", "pc")
     files = place.files
+    os = Os(arch, machine)
+    if tuning.firmware(record) is FirmwareType.UEFI and place.virt_type != TEST:
+        os = replace(
+            os,
+            firmware="efi",
+            # An image's boot loader need not be signed by anybody.
+            feature="secure-boot",
+            feature_enabled=False,
+            nvram=str(place.folder / NVRAM),
+        )
     if files.kernel is None:
-        return Os(arch, machine, boot="hd")
-    return Os(
-        arch,
-        machine,
+        return replace(os, boot="hd")
+    return replace(
+        os,
         kernel=str(files.kernel),
         ramdisk=None if files.ramdisk is None else str(files.ramdisk),
         command_line=record.source.command_line or None,
@@ -127,6 +148,20 @@ def _root_disk(record: InstanceRecord, place: Place) -> Disk:
         cache=place.cache,
         discard="unmap",
         backing=BackingStore(str(place.files.disk), str(record.source.disk.disk_format)),
+        iotune=tuning.io_tune(record.flavor),
+    )
+
+
+def _extra_disks(record: InstanceRecord, place: Place) -> tuple[Disk, ...]:
+    return tuple(
+        Disk(
+            source=str(place.folder / disk.name),
+            target=disk.target,
+            format="raw",
+            cache=place.cache,
+            iotune=tuning.io_tune(record.flavor),
+        )
+        for disk in extra_disks(record.flavor)
     )
 
 

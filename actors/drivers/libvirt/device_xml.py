@@ -4,16 +4,20 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from actors.drivers.libvirt.element import Element, at
+from actors.drivers.libvirt.tuning_xml import IoTune
 
 
 @dataclass(frozen=True, slots=True)
 class BackingStore(Element):
-    """``<backingStore>``: said outright, so that libvirt does not look into the files for it."""
+    """``<backingStore>``: said outright, so that libvirt does not look into the files for it.
+
+    libvirt itself writes an empty one where nothing lies below a disk.
+    """
 
     TAG: ClassVar[str] = "backingStore"
 
-    source: str = field(metadata=at("source/@file"))
-    format: str = field(metadata=at("format/@type"))
+    source: str | None = field(default=None, metadata=at("source/@file"))
+    format: str | None = field(default=None, metadata=at("format/@type"))
     kind: str = field(default="file", metadata=at("@type"))
     #: Nothing lies below. A base image that names a file of the host as its own base gets nowhere.
     last: bool = field(default=True, metadata=at("backingStore"))
@@ -36,6 +40,7 @@ class Disk(Element):
     bus: str = field(default="virtio", metadata=at("target/@bus"))
     readonly: bool = field(default=False, metadata=at("readonly"))
     backing: BackingStore | None = field(default=None, metadata=at(""))
+    iotune: IoTune | None = field(default=None, metadata=at(""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +128,17 @@ class Rng(Element):
     model: str = field(default="virtio", metadata=at("@model"))
     backend: str = field(default="random", metadata=at("backend/@model"))
     source: str = field(default="/dev/urandom", metadata=at("backend"))
+    #: Bytes in each period; None for as many as the guest likes.
+    rate_bytes: int | None = field(default=None, metadata=at("rate/@bytes"))
+    #: Milliseconds; libvirt's own is 1000.
+    rate_period: int | None = field(default=None, metadata=at("rate/@period"))
+
+
+@dataclass(frozen=True, slots=True)
+class Watchdog(Element):
+    """``<watchdog>``: what happens to a guest that does not feed it any more."""
+
+    TAG: ClassVar[str] = "watchdog"
+
+    action: str = field(metadata=at("@action"))
+    model: str = field(default="i6300esb", metadata=at("@model"))

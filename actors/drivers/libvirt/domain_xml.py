@@ -12,9 +12,11 @@ from actors.drivers.libvirt.device_xml import (
     Rng,
     Serial,
     Video,
+    Watchdog,
 )
 from actors.drivers.libvirt.element import Element, at
 from actors.drivers.libvirt.metadata_xml import InstanceElement
+from actors.drivers.libvirt.tuning_xml import CpuTune
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,13 @@ class Os(Element):
     ramdisk: str | None = field(default=None, metadata=at("initrd"))
     command_line: str | None = field(default=None, metadata=at("cmdline"))
     boot: str | None = field(default=None, metadata=at("boot/@dev"))
+    #: ``efi``: libvirt chooses a UEFI that is on the host and fits (firmware auto-selection).
+    firmware: str | None = field(default=None, metadata=at("@firmware"))
+    #: What the firmware must have, or not.
+    feature: str | None = field(default=None, metadata=at("firmware/feature/@name"))
+    feature_enabled: bool | None = field(default=None, metadata=at("firmware/feature/@enabled"))
+    #: The instance's own copy of the firmware's variables.
+    nvram: str | None = field(default=None, metadata=at("nvram"))
     #: What the machine says of itself is in ``Sysinfo``.
     smbios: str = field(default="sysinfo", metadata=at("smbios/@mode"))
 
@@ -108,6 +117,7 @@ class Domain(Element):
     memory_kib: int = field(metadata=at("memory"))
     vcpus: int = field(metadata=at("vcpu"))
     os: Os = field(metadata=at(""))
+    cputune: CpuTune | None = field(default=None, metadata=at(""))
     title: str | None = field(default=None, metadata=at("title"))
     #: None: somebody else's domain.
     instance: InstanceElement | None = field(default=None, metadata=at("metadata"))
@@ -126,3 +136,4 @@ class Domain(Element):
     video: Video | None = field(default=None, metadata=at("devices"))
     balloon: Balloon | None = field(default=None, metadata=at("devices"))
     rng: Rng | None = field(default=None, metadata=at("devices"))
+    watchdog: Watchdog | None = field(default=None, metadata=at("devices"))

@@ -20,8 +20,12 @@ _log = logging.getLogger(__name__)
 #: Whatever would make virDomainUndefine refuse goes with the domain. The test driver knows these
 #: two flags.
 _UNDEFINE: Final = (
-    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
 )
+#: libvirt's test driver has no firmware, and refuses a flag it does not know.
+_UNDEFINE_TEST: Final = _UNDEFINE & ~libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
 _LIVE_AND_CONFIG: Final = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
 
 
@@ -161,7 +165,8 @@ def destroy(domain: libvirt.virDomain) -> None:
 def undefine(domain: libvirt.virDomain) -> None:
     """VirDomainUndefineFlags."""
     with Tolerate(libvirt.VIR_ERR_NO_DOMAIN):
-        domain.undefineFlags(_UNDEFINE)
+        is_test = domain.connect().getType() == "TEST"
+        domain.undefineFlags(_UNDEFINE_TEST if is_test else _UNDEFINE)
 
 
 def stamp(domain: libvirt.virDomain, element: InstanceElement) -> None:

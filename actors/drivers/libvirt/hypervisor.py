@@ -20,6 +20,7 @@ from actors.drivers.libvirt.direct_io import cache_mode
 from actors.drivers.libvirt.disk_copy import BlankCopies, Copies, DiskCopies
 from actors.drivers.libvirt.disks import Disks, FileDisks, folder_of, make_folder
 from actors.drivers.libvirt.errors import away
+from actors.drivers.libvirt.extra_disks import ensure_extra_disks
 from actors.drivers.libvirt.pool_disks import PoolDisks
 from actors.drivers.libvirt.power import fold_event
 from actors.drivers.libvirt.rescue import rescued
@@ -156,9 +157,12 @@ class LibvirtHypervisor:
     # --- disks --------------------------------------------------------------------------------
 
     def ensure_disk(self, record: InstanceRecord, base: Path) -> None:
-        """The root disk: a qcow2 overlay on ``base``, which is never written."""
+        """The root disk: a qcow2 overlay on ``base``, which is never written; and the others."""
         with self._use(f"make the disk of instance {record.id}") as conn:
             self._disks.ensure(conn, record, base)
+            if not self._settings.is_test:
+                folder = folder_of(self._settings.instances_dir, record.id)
+                ensure_extra_disks(folder, record)
 
     def remove_disk(self, instance: InstanceId) -> None:
         """Remove the root disk, and the instance's folder with its console log.
@@ -286,6 +290,7 @@ class LibvirtHypervisor:
             console.write_text(_NO_CONSOLE, encoding="utf-8")
         place = Place(
             virt_type=self._virt_type(conn),
+            folder=console.parent,
             disk=self._disks.path(record.id),
             cache=self._cache_mode,
             console=console,

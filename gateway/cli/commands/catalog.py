@@ -1,4 +1,4 @@
-"""flavor-list, image-list, host-list."""
+"""flavor-list, host-list."""
 
 import typer
 
@@ -21,20 +21,6 @@ def flavor_list(ctx: typer.Context, form: FormatOption = None) -> None:
     session.out.result(
         lambda: render(catalog.FLAVOR_COLUMNS, [catalog.flavor_row(f) for f in flavors]),
         lambda: [catalog.flavor_json(f) for f in flavors],
-    )
-
-
-@command(app, "image-list", CATALOG, "nova image-list")
-def image_list(ctx: typer.Context, form: FormatOption = None) -> None:
-    """List the images a server can be made from."""
-    session = open_session(ctx, form)
-
-    from gateway.cli.views import catalog
-
-    images = sorted(session.client.list_images(), key=lambda i: i.name)
-    session.out.result(
-        lambda: render(catalog.IMAGE_COLUMNS, [catalog.image_row(i) for i in images]),
-        lambda: [catalog.image_json(i) for i in images],
     )
 
 

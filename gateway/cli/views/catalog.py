@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gateway.cli.resolve import Candidate
-from gateway.cli.views.words import iso_seconds, json_time, last_part, word
+from gateway.cli.views.words import last_part, word
 
 if TYPE_CHECKING:
     from gateway.cli.failures import Json
     from protos.novaray.v1.flavors_pb2 import Flavor
     from protos.novaray.v1.hosts_pb2 import Host, HostResources
-    from protos.novaray.v1.images_pb2 import Image
 
 FLAVOR_COLUMNS: Final = (
     "ID",
@@ -24,7 +23,6 @@ FLAVOR_COLUMNS: Final = (
     "RXTX_Factor",
     "Is_Public",
 )
-IMAGE_COLUMNS: Final = ("ID", "Name", "Status", "Server")
 HOST_COLUMNS: Final = (
     "ID",
     "Name",
@@ -72,46 +70,6 @@ def flavor_json(flavor: Flavor) -> dict[str, Json]:
         "swap_mb": flavor.swap_mb,
         "rxtx_factor": flavor.rxtx_factor,
         "public": flavor.public,
-    }
-
-
-def image_candidate(image: Image) -> Candidate:
-    """What tells it from others of the same name."""
-    return Candidate(
-        last_part(image.name),
-        image.display_name,
-        word(image.State, image.state, "STATE_"),
-        iso_seconds(image.create_time),
-    )
-
-
-def image_row(image: Image) -> tuple[object, ...]:
-    """The cells below ``IMAGE_COLUMNS``. Server is what a snapshot was made of; none are yet."""
-    return (
-        last_part(image.name),
-        image.display_name,
-        word(image.State, image.state, "STATE_"),
-        "",
-    )
-
-
-def image_json(image: Image) -> dict[str, Json]:
-    """The JSON form."""
-    return {
-        "id": last_part(image.name),
-        "name": image.display_name,
-        "status": word(image.State, image.state, "STATE_"),
-        "disk_format": word(image.DiskFormat, image.disk_format, "DISK_FORMAT_").lower(),
-        "size_bytes": image.size_bytes,
-        "virtual_size_bytes": image.virtual_size_bytes,
-        "sha256": image.sha256,
-        "min_disk_gb": image.min_disk_gb,
-        "min_memory_mb": image.min_memory_mb,
-        "public": image.public,
-        "kernel": last_part(image.kernel) or None,
-        "ramdisk": last_part(image.ramdisk) or None,
-        "properties": dict(sorted(image.properties.items())),
-        "created": json_time(image.create_time),
     }
 
 

@@ -48,6 +48,7 @@ from protos.novaray.v1 import (
     versions_pb2_grpc,
 )
 from protos.novaray.v1.instances_pb2 import Instance, InstanceOperationMetadata, OperationStep
+from tests.gateway.cli.image_service import Images
 
 PROJECT = "c2e15e8077f54fc5b55ec8987cdff28d"
 USER = "ce6e05f1b85e42948daf1cf91dd51c81"
@@ -114,6 +115,9 @@ class Cloud:
     operations: dict[str, operations_pb2.Operation] = field(default_factory=dict)
     flavors: list[flavors_pb2.Flavor] = field(default_factory=list)
     images: list[images_pb2.Image] = field(default_factory=list)
+    #: The bytes of each, and after how many the next stream breaks off.
+    contents: defaultdict[str, bytes] = field(default_factory=lambda: defaultdict(bytes))
+    cuts: list[int] = field(default_factory=list)
     hosts: list[hosts_pb2.Host] = field(default_factory=list)
     keypairs: list[keypairs_pb2.Keypair] = field(default_factory=list)
     console: bytes = b""
@@ -334,7 +338,7 @@ def set_state(instance: Instance, state: str) -> None:
     instance.task_state = Instance.TaskState.Value(f"TASK_STATE_{task}")
 
 
-class _Service:
+class Service:
     """What all services do first: note the call, check the token, refuse what is to be refused."""
 
     def __init__(self, cloud: Cloud) -> None:
@@ -364,7 +368,7 @@ class _Service:
         return items[start:end], str(end) if end < len(items) else ""
 
 
-class Instances(_Service, instances_pb2_grpc.InstanceServiceServicer):
+class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
     def CreateInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         self.enter(request, context, "CreateInstance")
         for operation in self.cloud.operations.values():
@@ -457,7 +461,7 @@ class Instances(_Service, instances_pb2_grpc.InstanceServiceServicer):
         return self.cloud.instances[name]
 
 
-class Flavors(_Service, flavors_pb2_grpc.FlavorServiceServicer):
+class Flavors(Service, flavors_pb2_grpc.FlavorServiceServicer):
     def GetFlavor(self, request: Any, context: Any) -> flavors_pb2.Flavor:
         raise NotImplementedError("nova finds flavors in the list of them")
 
@@ -467,17 +471,7 @@ class Flavors(_Service, flavors_pb2_grpc.FlavorServiceServicer):
         return flavors_pb2.ListFlavorsResponse(flavors=items, next_page_token=token)
 
 
-class Images(_Service, images_pb2_grpc.ImageServiceServicer):
-    def GetImage(self, request: Any, context: Any) -> images_pb2.Image:
-        raise NotImplementedError("nova finds images in the list of them")
-
-    def ListImages(self, request: Any, context: Any) -> Any:
-        self.enter(request, context, "ListImages")
-        items, token = self.page(self.cloud.images, request)
-        return images_pb2.ListImagesResponse(images=items, next_page_token=token)
-
-
-class Hosts(_Service, hosts_pb2_grpc.HostServiceServicer):
+class Hosts(Service, hosts_pb2_grpc.HostServiceServicer):
     def GetHost(self, request: Any, context: Any) -> hosts_pb2.Host:
         raise NotImplementedError("nova lists hosts")
 
@@ -487,7 +481,7 @@ class Hosts(_Service, hosts_pb2_grpc.HostServiceServicer):
         return hosts_pb2.ListHostsResponse(hosts=items, next_page_token=token)
 
 
-class Keypairs(_Service, keypairs_pb2_grpc.KeypairServiceServicer):
+class Keypairs(Service, keypairs_pb2_grpc.KeypairServiceServicer):
     def CreateKeypair(self, request: Any, context: Any) -> keypairs_pb2.Keypair:
         self.enter(request, context, "CreateKeypair")
         return keypairs_pb2.Keypair(
@@ -512,7 +506,7 @@ class Keypairs(_Service, keypairs_pb2_grpc.KeypairServiceServicer):
         return Empty()
 
 
-class Consoles(_Service, consoles_pb2_grpc.ConsoleServiceServicer):
+class Consoles(Service, consoles_pb2_grpc.ConsoleServiceServicer):
     """A guest that says everything again, in capitals, until it is told to halt."""
 
     def AttachConsole(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:
@@ -550,7 +544,7 @@ class Consoles(_Service, consoles_pb2_grpc.ConsoleServiceServicer):
             yield consoles_pb2.CaptureScreenshotResponse(content_type="image/png", data=piece)
 
 
-class Diagnostics(_Service, diagnostics_pb2_grpc.DiagnosticsServiceServicer):
+class Diagnostics(Service, diagnostics_pb2_grpc.DiagnosticsServiceServicer):
     def GetInstanceDiagnostics(
         self, request: Any, context: Any
     ) -> diagnostics_pb2.InstanceDiagnostics:
@@ -587,12 +581,12 @@ class Diagnostics(_Service, diagnostics_pb2_grpc.DiagnosticsServiceServicer):
         )
 
 
-class Versions(_Service, versions_pb2_grpc.VersionServiceServicer):
+class Versions(Service, versions_pb2_grpc.VersionServiceServicer):
     def GetVersion(self, request: Any, context: Any) -> versions_pb2.Version:
         return versions_pb2.Version(release="0.1.0", api_level=1, min_api_level=1)
 
 
-class Operations(_Service, operations_pb2_grpc.OperationsServicer):
+class Operations(Service, operations_pb2_grpc.OperationsServicer):
     def GetOperation(self, request: Any, context: Any) -> operations_pb2.Operation:
         self.enter(request, context, "GetOperation")
         return self._find(request.name, context)
@@ -681,7 +675,7 @@ def serve(cloud: Cloud, certificates: Certificates, port: int = 0) -> tuple[grpc
     server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
     instances_pb2_grpc.add_InstanceServiceServicer_to_server(Instances(cloud), server)
     flavors_pb2_grpc.add_FlavorServiceServicer_to_server(Flavors(cloud), server)
-    images_pb2_grpc.add_ImageServiceServicer_to_server(Images(cloud), server)
+    images_pb2_grpc.add_ImageServiceServicer_to_server(Images(Service(cloud)), server)
     hosts_pb2_grpc.add_HostServiceServicer_to_server(Hosts(cloud), server)
     keypairs_pb2_grpc.add_KeypairServiceServicer_to_server(Keypairs(cloud), server)
     consoles_pb2_grpc.add_ConsoleServiceServicer_to_server(Consoles(cloud), server)

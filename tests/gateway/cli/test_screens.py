@@ -25,6 +25,7 @@ SCREENS = {
     "list-long": ("list", "--long", "--all-projects"),
     "show-long": ("show", "--long", FIRST_ID),
     "host-list": ("host-list",),
+    "image-show": ("image-show", UEC),
     "keypair-list": ("keypair-list",),
     "keypair-show": ("keypair-show", "laptop"),
     "get-serial-console": ("get-serial-console", "MyFirstInstance"),

@@ -15,6 +15,7 @@ from actors.drivers.libvirt.device_xml import (
     Rng,
     Serial,
     Video,
+    Watchdog,
 )
 from actors.drivers.libvirt.domain_xml import (
     Clock,
@@ -29,6 +30,7 @@ from actors.drivers.libvirt.domain_xml import (
 from actors.drivers.libvirt.element import Element
 from actors.drivers.libvirt.metadata_xml import FlavorElement, InstanceElement
 from actors.drivers.libvirt.storage_xml import Node, NodeCpu, Pool, Volume
+from actors.drivers.libvirt.tuning_xml import CpuTune, IoTune
 
 _POOL = Pool("novaray", "/srv/instances", kind="fs")
 
@@ -39,7 +41,21 @@ ELEMENTS: dict[str, Element] = {
         uuid="uuid",
         memory_kib=1,
         vcpus=2,
-        os=Os("x86_64", "q35", "xen", "/kernel", "/ramdisk", "quiet", "network", "host"),
+        os=Os(
+            "x86_64",
+            "q35",
+            "xen",
+            "/kernel",
+            "/ramdisk",
+            "quiet",
+            "network",
+            "efi",
+            "secure-boot",
+            False,
+            "/nvram",
+            "host",
+        ),
+        cputune=CpuTune(2, 3, 4, 5, 6),
         title="title",
         instance=InstanceElement(
             id="id",
@@ -70,6 +86,7 @@ ELEMENTS: dict[str, Element] = {
                 bus="ide",
                 readonly=True,
                 backing=BackingStore("/base", "raw", "block", last=False),
+                iotune=IoTune(1, 2, 3, 4, 5, 6),
             ),
         ),
         controllers=(Controller("scsi", "virtio-scsi"),),
@@ -78,7 +95,8 @@ ELEMENTS: dict[str, Element] = {
         graphics=Graphics("spice", "socket"),
         video=Video("virtio"),
         balloon=Balloon("none", 20),
-        rng=Rng("virtio-transitional", "egd", "/dev/random"),
+        rng=Rng("virtio-transitional", "egd", "/dev/random", 1, 2),
+        watchdog=Watchdog("reset", "ib700"),
     ),
     "pool": _POOL,
     "volume": Volume("volume", 1, 2, "raw", "/base", "qcow2"),

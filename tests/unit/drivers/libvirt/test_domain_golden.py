@@ -34,6 +34,7 @@ def place(
 ) -> Place:
     return Place(
         virt_type=virt_type,
+        folder=INSTANCES / ID,
         disk=str(INSTANCES / ID / "disk.qcow2"),
         cache=cache,
         console=INSTANCES / ID / "console.log",
@@ -58,7 +59,14 @@ def domains() -> dict[str, Element]:
     direct = records.instance(
         ID, size=records.flavor(512, 2, 1), boot=records.source(kernel=True), nics=(records.nic(),)
     )
+    specs = records.flavor(512, 2, 1).evolve(ephemeral_gb=3, swap_mb=100, extra_specs=records.SPECS)
+    uefi = records.flavor(512).evolve(
+        swap_mb=100, extra_specs={"hw:firmware_type": "uefi", "hw_rng:allowed": "no"}
+    )
     return {
+        "qemu-extra-specs": built(records.instance(ID, size=specs), place("qemu", disk)),
+        "kvm-extra-specs": built(records.instance(ID, size=specs), place("kvm", disk)),
+        "qemu-uefi": built(records.instance(ID, size=uefi), place("qemu", disk)),
         "qemu-disk": built(two_cards, place("qemu", disk)),
         "qemu-kernel": built(direct, place("qemu", kernel)),
         "qemu-config-drive": built(direct, place("qemu", kernel, config_drive=True)),
