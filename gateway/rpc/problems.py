@@ -66,7 +66,6 @@ _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         "project": "parent",
     },
     "GuestData": {},
-    "GuestData": {},
     "CreateImage": _IMAGE_FIELDS,
     "ImageChanges": _IMAGE_FIELDS,
     "Snapshot": {"name": "image_display_name"},
