@@ -15,11 +15,13 @@ from actors.model.operation import Action
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The operator's choices, in seconds; 0 means never."""
+    """The operator's choices, in seconds; 0 means never, where nothing else is said."""
 
     #: From soft delete to delete (Nova: ``reclaim_instance_interval``). At 0 a delete keeps
     #: nothing.
     reclaim_seconds: float = 0.0
+    #: From shelved to offloaded (Nova: ``shelved_offload_time``); 0 for at once, None for never.
+    offload_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,6 +40,9 @@ def due(record: InstanceRecord, policy: Policy) -> Due | None:
     since = record.since or record.updated
     if record.vm_state is VmState.SOFT_DELETED and policy.reclaim_seconds:
         return Due(since + timedelta(seconds=policy.reclaim_seconds), record.id, Action.DELETE)
+    if record.vm_state is VmState.SHELVED and policy.offload_seconds is not None:
+        at = since + timedelta(seconds=policy.offload_seconds)
+        return Due(at, record.id, Action.SHELVE_OFFLOAD)
     return None
 
 

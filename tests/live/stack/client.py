@@ -105,6 +105,11 @@ class Client:
             self._instances.DeleteInstance, instances_pb2.DeleteInstanceRequest(name=name)
         )
 
+    def ask(self, method: str, **fields: Any) -> Operation:
+        """Ask for any action on an instance, by the method's name."""
+        request = getattr(instances_pb2, f"{method}Request")(**fields)
+        return self._act(getattr(self._instances, method), request)
+
     def _act(self, method: Any, request: Any) -> Operation:
         request.request_id = str(uuid.uuid4())
         operation: Operation = method(request, timeout=_CALL_SECONDS)

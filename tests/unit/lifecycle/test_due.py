@@ -27,6 +27,14 @@ def test_what_is_soft_deleted_is_reclaimed() -> None:
     assert due(kept.evolve(since=None, updated=NOW), HOUR) == wanted
 
 
+def test_what_is_shelved_leaves_its_host() -> None:
+    kept = instance(vm_state=VmState.SHELVED, since=NOW)
+    assert due(kept, Policy()) is None
+    assert due(kept, Policy(offload_seconds=0.0)) == Due(NOW, INSTANCE, Action.SHELVE_OFFLOAD)
+    later = Due(NOW + timedelta(seconds=9), INSTANCE, Action.SHELVE_OFFLOAD)
+    assert due(kept, Policy(offload_seconds=9.0)) == later
+
+
 def test_nothing_is_due_to_what_is_busy_or_was_not_deleted() -> None:
     for task in TaskState:
         busy = instance(vm_state=VmState.SOFT_DELETED, since=NOW, task_state=task)
