@@ -76,6 +76,8 @@ class BootSource(StoredRecord):
     kernel: BootFile | None = None
     ramdisk: BootFile | None = None
     command_line: str = ""
+    #: Seconds its guest may take to shut down; None where the image says nothing.
+    shutdown_timeout: int | None = None
     #: ``bios`` or ``uefi`` where the image says (``hw_firmware_type``); else the flavor decides.
     firmware: FirmwareType | None = None
     min_disk_gb: int = 0

@@ -15,6 +15,9 @@ from actors.model.image import BootFile, BootSource, DiskFormat, Image, ImageSta
 
 #: Glance's property for the kernel's command line.
 COMMAND_LINE_PROPERTY: Final = "os_command_line"
+#: Nova's for how long a guest may take to shut down, in seconds.
+SHUTDOWN_PROPERTY: Final = "os_shutdown_timeout"
+_LONGEST_SHUTDOWN: Final = 3600
 #: Glance's property for what starts the guest.
 FIRMWARE_PROPERTY: Final = "hw_firmware_type"
 
@@ -44,6 +47,7 @@ def boot_source(image: Image, images: Mapping[ImageId, Image]) -> BootSource:
         kernel=_companion(image, image.kernel_id, DiskFormat.AKI, images),
         ramdisk=_companion(image, image.ramdisk_id, DiskFormat.ARI, images),
         command_line=image.properties.get(COMMAND_LINE_PROPERTY, ""),
+        shutdown_timeout=_shutdown_timeout(image),
         firmware=_firmware(image),
         min_disk_gb=image.min_disk_gb,
         min_memory_mb=image.min_memory_mb,
