@@ -28,17 +28,24 @@ _NOT_A_DISK: Final = {DiskFormat.AKI: "a kernel", DiskFormat.ARI: "a ramdisk"}
 def boot_source(image: Image, images: Mapping[ImageId, Image]) -> BootSource:
     """All that an instance takes over from its image, with the image's kernel and ramdisk.
 
+    A kernel stands for the one disk that boots with it, as Nova's walkthroughs have it: the
+    instance says that it has the kernel's image, and runs that disk.
+
     Raises:
-        Invalid: The image is not ready, is no disk, its kernel or ramdisk is missing, or it asks
-            for a firmware that nobody knows.
+        Invalid: The image is not ready, is no disk or the kernel of one, its kernel or ramdisk is
+            missing, or it asks for a firmware that nobody knows.
     """
-    if image.disk_format in _NOT_A_DISK:
-        what = _NOT_A_DISK[image.disk_format]
-        raise _refused(image, "IMAGE_NOT_BOOTABLE", f"is {what}; boot from the disk that names it")
+    if image.disk_format is DiskFormat.ARI:
+        raise _refused(
+            image, "IMAGE_NOT_BOOTABLE", "is a ramdisk; boot from the disk that names it"
+        )
     if image.status is not ImageStatus.ACTIVE:
         raise _refused(
             image, "IMAGE_NOT_ACTIVE", f"is {image.status.value}; only an active image can boot"
         )
+    if image.disk_format is DiskFormat.AKI:
+        disk = _disk_of(image, images)
+        return boot_source(disk, images).evolve(image=image.id, image_name=image.name)
     return BootSource(
         image=image.id,
         image_name=image.name,
@@ -88,6 +95,23 @@ def _firmware(image: Image) -> FirmwareType | None:
         known = ", ".join(FirmwareType)
         problem = f"has the property {FIRMWARE_PROPERTY} with {said[:40]!r}; known are {known}"
         raise _refused(image, "IMAGE_PROPERTY_INVALID", problem) from None
+
+
+def _disk_of(kernel: Image, images: Mapping[ImageId, Image]) -> Image:
+    """The disk that boots with this kernel. Whoever may use the kernel may use the disk, too."""
+    disks = [
+        image
+        for image in images.values()
+        if image.kernel_id == kernel.id
+        and image.status is ImageStatus.ACTIVE
+        and image.disk_format not in _NOT_A_DISK
+        and (image.public or (image.project == kernel.project and not kernel.public))
+    ]
+    if len(disks) != 1:
+        how_many = f"{len(disks)} disks boot" if disks else "no disk boots"
+        problem = f"is a kernel, and {how_many} with it; boot from the disk that you mean"
+        raise _refused(kernel, "IMAGE_NOT_BOOTABLE", problem)
+    return disks[0]
 
 
 def _file(image: Image) -> BootFile:

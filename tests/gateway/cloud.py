@@ -90,6 +90,13 @@ def make_compute() -> MemoryCompute:
             ),
             image(KERNEL, DiskFormat.AKI, virtual_size=0),
             image(RAMDISK, DiskFormat.ARI, virtual_size=0),
+            # Only its own project sees this one: it does not make the kernel stand for two disks.
+            image("private-uec", kernel_id=KERNEL, public=False),
+            image("lonely-kernel", DiskFormat.AKI, virtual_size=0),
+            image("hidden-uec", kernel_id=ImageId("lonely-kernel"), public=False),
+            image("shared-kernel", DiskFormat.AKI, virtual_size=0),
+            image("one", kernel_id=ImageId("shared-kernel")),
+            image("two", kernel_id=ImageId("shared-kernel")),
             image(QUEUED, status=ImageStatus.QUEUED),
             image(PRIVATE, public=False),
             image("large", virtual_size=2 * 1024**3),

@@ -15,9 +15,9 @@ from protos.novaray.v1.images_pb2 import Image, UploadImageRequest
 from protos.novaray.v1.keypairs_pb2 import Keypair
 from tests.gateway.cloud import (
     ADMIN,
-    KERNEL,
     MEMBER,
     QUEUED,
+    RAMDISK,
     Cloud,
     Problem,
     create,
@@ -41,7 +41,9 @@ CREATE: list[tuple[Fields, str, str]] = [
     ({"image": "images/none"}, "IMAGE_NOT_FOUND", "image"),
     ({"image": "images/private", "parent": "projects/other"}, "IMAGE_NOT_FOUND", "image"),
     ({"image": f"images/{QUEUED}"}, "IMAGE_NOT_ACTIVE", "image"),
-    ({"image": f"images/{KERNEL}"}, "IMAGE_NOT_BOOTABLE", "image"),
+    ({"image": f"images/{RAMDISK}"}, "IMAGE_NOT_BOOTABLE", "image"),
+    ({"image": "images/lonely-kernel"}, "IMAGE_NOT_BOOTABLE", "image"),
+    ({"image": "images/shared-kernel"}, "IMAGE_NOT_BOOTABLE", "image"),
     ({"image": "images/broken"}, "IMAGE_INCOMPLETE", "image"),
     ({"image": "images/confused"}, "IMAGE_INCOMPLETE", "image"),
     ({"image": "images/strange"}, "IMAGE_PROPERTY_INVALID", "image"),

@@ -73,6 +73,10 @@ async def test_the_boot_source_has_kernel_and_ramdisk(cloud: Cloud) -> None:
     source = getattr(command, "source", None)
     assert source is not None
     assert (source.kernel.image, source.ramdisk.image) == (KERNEL, RAMDISK)
+    # The kernel stands for the one disk that boots with it, but is what was asked for.
+    await cloud.member.instances.CreateInstance(create(image=f"images/{KERNEL}"))
+    asked = getattr(cloud.compute.instances.commands[-1], "source", None)
+    assert asked == source.evolve(image=KERNEL, image_name=KERNEL)
     assert source.command_line == "console=ttyS0"
 
 
