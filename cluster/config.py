@@ -14,6 +14,7 @@ from pydantic_settings import (
 )
 
 from actors.drivers.libvirt.settings import VirtType
+from actors.lifecycle.due import Policy
 
 CONFIG_FILE = Path("/etc/novaray/novaray.toml")
 
@@ -43,6 +44,13 @@ class Settings(BaseSettings):
     partitions: int = Field(default=1, ge=1, le=256)
     #: Changes kept for watchers that come back.
     keep_events: int = Field(default=20_000, ge=100)
+
+    #: A delete keeps an instance for so long, to be restored; 0 keeps nothing (Nova:
+    #: ``reclaim_instance_interval``).
+    reclaim_instance_seconds: float = Field(default=0.0, ge=0)
+    #: How long a shelved instance keeps its host's room; -1 for ever (Nova:
+    #: ``shelved_offload_time``).
+    shelved_offload_seconds: float = Field(default=0.0, ge=-1)
 
     #: Where the gRPC gateway listens.
     listen: str = "127.0.0.1:8774"
@@ -105,6 +113,15 @@ class Settings(BaseSettings):
         """Arguments first, then the environment, then the file."""
         file = Path(os.environ.get("NOVARAY_CONFIG", CONFIG_FILE))
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+    @property
+    def policy(self) -> Policy:
+        """What instances do by themselves."""
+        offload = self.shelved_offload_seconds
+        return Policy(
+            reclaim_seconds=self.reclaim_instance_seconds,
+            offload_seconds=None if offload < 0 else offload,
+        )
 
     @property
     def database(self) -> Path:

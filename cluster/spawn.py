@@ -90,6 +90,7 @@ def spawn_control(settings: Settings, control: str) -> None:
             clock,
             gate,
             RayMetrics(instances_name(number)),
+            policy=settings.policy,
         )
 
 
