@@ -8,7 +8,7 @@ from gateway.cli.calls import Calls, pages
 from protos.novaray.v1 import flavors_pb2, flavors_pb2_grpc, keypairs_pb2, keypairs_pb2_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 class CatalogCalls(Calls):
@@ -25,6 +25,43 @@ class CatalogCalls(Calls):
             return list(response.flavors), response.next_page_token
 
         return pages(page)
+
+    def create_flavor(self, request: flavors_pb2.CreateFlavorRequest) -> flavors_pb2.Flavor:
+        """Make a flavor."""
+        return self._call(self._flavors.CreateFlavor, request)
+
+    def describe_flavor(self, name: str, description: str) -> flavors_pb2.Flavor:
+        """Change a flavor's description; by resource name, as all below."""
+        flavor = flavors_pb2.Flavor(name=name, description=description)
+        request = flavors_pb2.UpdateFlavorRequest(flavor=flavor)
+        request.update_mask.paths.append("description")
+        return self._call(self._flavors.UpdateFlavor, request)
+
+    def delete_flavor(self, name: str) -> None:
+        """Forget a flavor."""
+        self._call(self._flavors.DeleteFlavor, flavors_pb2.DeleteFlavorRequest(name=name))
+
+    def change_extra_specs(
+        self, name: str, add: Mapping[str, str], remove: Sequence[str]
+    ) -> flavors_pb2.Flavor:
+        """Set and unset extra specs."""
+        request = flavors_pb2.ChangeFlavorExtraSpecsRequest(name=name, set=add, unset=remove)
+        return self._call(self._flavors.ChangeFlavorExtraSpecs, request)
+
+    def flavor_access(self, name: str) -> list[str]:
+        """The projects that may use a flavor."""
+        request = flavors_pb2.ListFlavorAccessRequest(name=name)
+        return list(self._call(self._flavors.ListFlavorAccess, request).projects)
+
+    def add_flavor_access(self, name: str, project: str) -> list[str]:
+        """Let a project use it; all that may."""
+        request = flavors_pb2.AddFlavorAccessRequest(name=name, project=f"projects/{project}")
+        return list(self._call(self._flavors.AddFlavorAccess, request).projects)
+
+    def remove_flavor_access(self, name: str, project: str) -> list[str]:
+        """Let a project use it no more; all that still may."""
+        request = flavors_pb2.RemoveFlavorAccessRequest(name=name, project=f"projects/{project}")
+        return list(self._call(self._flavors.RemoveFlavorAccess, request).projects)
 
     # --- key pairs ----------------------------------------------------------------------------
 

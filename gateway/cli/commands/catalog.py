@@ -1,4 +1,4 @@
-"""flavor-list, host-list."""
+"""host-list."""
 
 import typer
 
@@ -7,21 +7,6 @@ from gateway.cli.session import open_session
 from gateway.cli.table import render
 
 app = typer.Typer()
-
-
-@command(app, "flavor-list", CATALOG, "nova flavor-list")
-def flavor_list(ctx: typer.Context, form: FormatOption = None) -> None:
-    """List the sizes a server can have."""
-    session = open_session(ctx, form)
-
-    from gateway.cli.views import catalog
-
-    # By ID as text, as python-novaclient does: 4, 42, 5.
-    flavors = sorted(session.client.list_flavors(), key=lambda f: f.name)
-    session.out.result(
-        lambda: render(catalog.FLAVOR_COLUMNS, [catalog.flavor_row(f) for f in flavors]),
-        lambda: [catalog.flavor_json(f) for f in flavors],
-    )
 
 
 @command(app, "host-list", CATALOG, "nova host-list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
 from gateway.cli.resolve import Candidate
@@ -23,6 +24,7 @@ FLAVOR_COLUMNS: Final = (
     "RXTX_Factor",
     "Is_Public",
 )
+ACCESS_COLUMNS: Final = ("Flavor_ID", "Tenant_ID")
 HOST_COLUMNS: Final = (
     "ID",
     "Name",
@@ -58,6 +60,34 @@ def flavor_row(flavor: Flavor) -> tuple[object, ...]:
     )
 
 
+def flavor_properties(flavor: Flavor) -> list[tuple[str, object]]:
+    """The rows of one flavor, as python-novaclient names them."""
+    return [
+        ("OS-FLV-DISABLED:disabled", False),
+        ("OS-FLV-EXT-DATA:ephemeral", flavor.ephemeral_gb),
+        ("description", flavor.description or None),
+        ("disk", flavor.disk_gb),
+        ("extra_specs", json.dumps(dict(sorted(flavor.extra_specs.items())), ensure_ascii=False)),
+        ("id", last_part(flavor.name)),
+        ("name", flavor.display_name),
+        ("os-flavor-access:is_public", flavor.public),
+        ("ram", flavor.memory_mb),
+        ("rxtx_factor", flavor.rxtx_factor),
+        ("swap", flavor.swap_mb or ""),
+        ("vcpus", flavor.vcpus),
+    ]
+
+
+def access_rows(flavor: str, projects: list[str]) -> list[tuple[object, ...]]:
+    """The cells below ``ACCESS_COLUMNS``."""
+    return [(last_part(flavor), last_part(project)) for project in projects]
+
+
+def access_json(flavor: str, projects: list[str]) -> dict[str, Json]:
+    """The JSON form."""
+    return {"flavor": last_part(flavor), "projects": [last_part(p) for p in projects]}
+
+
 def flavor_json(flavor: Flavor) -> dict[str, Json]:
     """The JSON form."""
     return {
@@ -70,6 +100,8 @@ def flavor_json(flavor: Flavor) -> dict[str, Json]:
         "swap_mb": flavor.swap_mb,
         "rxtx_factor": flavor.rxtx_factor,
         "public": flavor.public,
+        "description": flavor.description,
+        "extra_specs": dict(sorted(flavor.extra_specs.items())),
     }
 
 

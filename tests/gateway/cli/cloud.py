@@ -465,6 +465,42 @@ class Flavors(Service, flavors_pb2_grpc.FlavorServiceServicer):
     def GetFlavor(self, request: Any, context: Any) -> flavors_pb2.Flavor:
         raise NotImplementedError("nova finds flavors in the list of them")
 
+    def CreateFlavor(self, request: Any, context: Any) -> flavors_pb2.Flavor:
+        self.enter(request, context, "CreateFlavor")
+        request.flavor.name = f"flavors/{request.flavor_id or MADE_ID}"
+        made: flavors_pb2.Flavor = request.flavor
+        return made
+
+    def UpdateFlavor(self, request: Any, context: Any) -> flavors_pb2.Flavor:
+        self.enter(request, context, "UpdateFlavor")
+        return self._find(request.flavor.name)
+
+    def ChangeFlavorExtraSpecs(self, request: Any, context: Any) -> flavors_pb2.Flavor:
+        self.enter(request, context, "ChangeFlavorExtraSpecs")
+        return self._find(request.name)
+
+    def DeleteFlavor(self, request: Any, context: Any) -> Empty:
+        self.enter(request, context, "DeleteFlavor")
+        return Empty()
+
+    def ListFlavorAccess(self, request: Any, context: Any) -> Any:
+        self.enter(request, context, "ListFlavorAccess")
+        return self._access("blue", "green")
+
+    def AddFlavorAccess(self, request: Any, context: Any) -> Any:
+        self.enter(request, context, "AddFlavorAccess")
+        return self._access("blue", "green", request.project.rpartition("/")[2])
+
+    def RemoveFlavorAccess(self, request: Any, context: Any) -> Any:
+        self.enter(request, context, "RemoveFlavorAccess")
+        return self._access("blue")
+
+    def _find(self, name: str) -> flavors_pb2.Flavor:
+        return next(flavor for flavor in self.cloud.flavors if flavor.name == name)
+
+    def _access(self, *projects: str) -> flavors_pb2.ListFlavorAccessResponse:
+        return flavors_pb2.ListFlavorAccessResponse(projects=[f"projects/{p}" for p in projects])
+
     def ListFlavors(self, request: Any, context: Any) -> Any:
         self.enter(request, context, "ListFlavors")
         items, token = self.page(self.cloud.flavors, request)

@@ -201,7 +201,7 @@ def completed(line: str, **environ: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("nova flav", ["flavor-list"]),
+        ("nova flavor-l", ["flavor-list"]),
         ("nova show My", ["MyFirstInstance"]),
         ("nova delete web ", ["MyFirstInstance"]),
         ("nova boot --flavor m1.t", ["m1.tiny"]),
