@@ -7,13 +7,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -29,6 +29,9 @@ from actors.model.instance import InstanceRecord
 from actors.model.mac import mac_for
 from actors.model.network import Network, Nic
 from tools.testhosts import namespaces
+
+if TYPE_CHECKING:
+    from actors.model.guest_data import GuestData
 
 pytestmark = [
     pytest.mark.timeout(120),
@@ -159,7 +162,8 @@ class ThrowAwayHost:
         """What the DHCP client of a guest was given; empty when it got no answer."""
         self.inside(
             name, "busybox", "udhcpc", "-i", name, "-nqf", "-t", "3", "-T", "1",
-            "-O", "mtu", "-x", "hostname:stolen", "-s", "/run/udhcpc.sh", check=False,
+            "-O", "mtu", "-O", "staticroutes", "-x", "hostname:stolen", "-s", "/run/udhcpc.sh",
+            check=False,
         )  # fmt: skip
         text = self.run("cat", f"/run/lease-{name}", check=False)
         return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
@@ -234,6 +238,7 @@ def test_a_guest_gets_its_address_and_answers(host: ThrowAwayHost, networks: Hos
     assert lease["dns"] == "10.0.0.2"
     assert lease["mtu"] == "1400"
     assert lease["lease"] == "86400"
+    assert lease["staticroutes"] == "169.254.169.254/32 10.0.0.2 0.0.0.0/0 10.0.0.1"
     assert lease["hostname"] == "host-10-0-0-5"
     assert lease["domain"] == "novalocal"
     assert host.ping(PLAN.namespace, "10.0.0.5")
@@ -246,6 +251,47 @@ def test_a_guest_gets_its_address_and_answers(host: ThrowAwayHost, networks: Hos
     assert "10.0.0.5" in found
     stolen = host.inside("g6", "busybox", "nslookup", "stolen.novalocal", "10.0.0.2", check=False)
     assert not {"10.0.0.5", "10.0.0.6"} & set(stolen.split())
+
+
+def told(host: ThrowAwayHost, guest: str, path: str = "/latest/meta-data/instance-id") -> str:
+    """What the metadata service answers a guest; empty where nobody does."""
+    url = f"http://169.254.169.254{path}"
+    return host.inside(guest, "timeout", "5", "busybox", "wget", "-q", "-O", "-", url, check=False)
+
+
+def nothing(record: InstanceRecord) -> "Future[GuestData | None]":
+    """No guest is told anything beside its record."""
+    answer: Future[GuestData | None] = Future()
+    answer.set_result(None)
+    return answer
+
+
+def test_each_guest_is_told_of_itself_also_by_the_next_process(host: ThrowAwayHost) -> None:
+    records = [instance(number) for number in (5, 6)]
+    for start in ("ensure", "restore"):
+        networks = HostNetworks(host)
+        networks.plain.open(nothing)
+        if start == "ensure":
+            for number, record in zip((5, 6), records, strict=True):
+                networks.ensure(record)
+                host.add_guest(f"g{number}", record.nics[0].mac)
+                host.lease(f"g{number}")
+                route = ("route", "add", "169.254.169.254/32", "via", "10.0.0.2")
+                host.inside(f"g{number}", "ip", *route)
+        else:
+            networks.restore(*records)
+        for number in (5, 6):
+            assert told(host, f"g{number}") == "i-00000000000000000"
+            uuid = told(host, f"g{number}", "/openstack/latest/meta_data.json")
+            assert f'"uuid": "00000000-0000-0000-0000-{number:012d}"' in uuid
+        if start == "restore":
+            networks.remove(records[0])
+            assert told(host, "g5") == ""
+            assert told(host, "g6")
+            networks.remove(records[1])
+            assert PLAN.namespace not in host.run("ip", "netns", "list")
+        networks.close()
+        assert told(host, "g6") == ""
 
 
 def test_a_server_with_leases_reads_its_hosts_file_again_and_again(
