@@ -47,6 +47,8 @@ _log: Final = logging.getLogger(__name__)
 #: libvirt calls that may block at the same time.
 _THREADS: Final = 16
 _RETRY_SECONDS: Final = 0.5
+#: Between two looks for cached images that nobody needs.
+_SWEEP_SECONDS: Final = 3600.0
 #: A job that takes longer tells its instance's actor of each step; a shorter one tells at its end.
 _TELL_AFTER_SECONDS: Final = 0.5
 
@@ -66,6 +68,8 @@ class HostSettings:
     heartbeat_seconds: float = 5.0
     #: Between two full comparisons with libvirt, in case events were lost.
     compare_seconds: float = 60.0
+    #: A cached image that nobody here needs is removed after so long.
+    unused_image_seconds: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +102,13 @@ class HostActor:
         self._hypervisor = hypervisor()
         self._network = network()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="libvirt")
+        self._cache = ImageCache(settings.state_dir / "cache", ports.images)
+        self._sweep_at = 0.0
         self._shelf = GuestShelf(ports.store)
         self._work = GuestWork(
             self._hypervisor,
             self._network,
-            ImageCache(settings.state_dir / "cache", ports.images),
+            self._cache,
             self._shelf,
             self._threads,
             ports.clock,
@@ -142,6 +148,11 @@ class HostActor:
         """Do the job's steps, in order, up to the first that fails (``ports.host.Host``)."""
         await asyncio.shield(self._loading)
         return await self._do(job)
+
+    @ray.method
+    async def abandon(self, instance: InstanceId, sequence: int) -> None:
+        """The job of this operation is wanted no more (``ports.host.Host``)."""
+        self._lanes.lane(instance).abandon(sequence)
 
     async def _do(self, job: HostJob) -> HostOutcome:
         instance = job.instance.id
@@ -347,7 +358,22 @@ class HostActor:
             placed = await self._ports.reports.placed(self._settings.id)
             await self._blocking(lambda: self._network.restore(placed))
             await self._compare(placed)
+            await self._sweep(placed)
         await _until(self._look, self._settings.compare_seconds)
+
+    async def _sweep(self, placed: tuple[InstanceRecord, ...]) -> None:
+        """Now and then: forget base images that no instance here needs."""
+        clock = self._ports.clock
+        if clock.monotonic() < self._sweep_at:
+            return
+        self._sweep_at = clock.monotonic() + _SWEEP_SECONDS
+        sources = [record.source for record in placed]
+        sources += [record.rescue.source for record in placed if record.rescue is not None]
+        age = self._settings.unused_image_seconds
+        try:
+            await self._cache.sweep(sources, self._settings.state_dir, clock.now().timestamp(), age)
+        except OSError as error:
+            _log.warning("host %s keeps its cached images: %s", self._settings.name, error)
 
     async def _evict(self) -> None:
         """Remove instances that were deleted while this host was away."""

@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     heartbeat_seconds: float = Field(default=5.0, gt=0)
     #: Between two full comparisons of a host with its libvirt.
     compare_seconds: float = Field(default=60.0, gt=0)
+    #: A base image that no guest of the host needs leaves its cache after so long.
+    unused_image_seconds: float = Field(default=86_400.0, ge=0)
     #: A host that has not reported for so long is down.
     down_after_seconds: float = Field(default=15.0, gt=0)
 

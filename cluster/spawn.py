@@ -110,6 +110,7 @@ def spawn_host(settings: Settings, host_id: HostId, name: str, partitions: int) 
         state_dir=settings.state_dir,
         heartbeat_seconds=settings.heartbeat_seconds,
         compare_seconds=settings.compare_seconds,
+        unused_image_seconds=settings.unused_image_seconds,
     )
     _make(HostActor, _options(host_name(host_id), HOST_LABEL, host_id)).remote(
         identity,

@@ -9,15 +9,16 @@ import fcntl
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from actors.drivers.cache_sweep import GOING, backing_files, contents_of, is_stale
 from actors.drivers.contents import CHUNK, content_path, full_disk_is_exhausted, publish
 from actors.model.errors import ComputeError, HypervisorRefused, NotFound, Unavailable
 from actors.model.image import BootFile, BootSource
 from actors.ports.hypervisor import BootFiles
-from actors.ports.images import Images
+from actors.ports.images import ImageBytes
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 class ImageCache:
     """One directory of one host."""
 
-    def __init__(self, directory: Path, images: Images) -> None:
+    def __init__(self, directory: Path, images: ImageBytes) -> None:
         self._directory = directory
         self._images = images
         #: The download of each content that is under way: everybody who needs it waits for the one.
@@ -49,10 +50,39 @@ class ImageCache:
             ramdisk=await self._file(source.ramdisk) if source.ramdisk else None,
         )
 
+    async def sweep(
+        self, sources: Iterable[BootSource], folder: Path, now: float, age: float
+    ) -> None:
+        """Remove what nobody on this host has used for ``age`` seconds, and downloads given up.
+
+        Args:
+            sources: What the instances of this host boot from.
+            folder: Where their disks are, at any depth: a file that one lies on stays.
+            now: Unix time.
+            age: Seconds.
+        """
+        if not self._directory.is_dir():
+            return
+        used = contents_of(sources) | await asyncio.to_thread(
+            backing_files, folder, self._directory
+        )
+        going = []
+        for path in list(self._directory.iterdir()):
+            # Without a thread: whoever asks for a file finds it used a moment ago, or gone.
+            with suppress(FileNotFoundError):
+                if is_stale(path, used, now, age):
+                    hidden = path.with_name(f"{GOING}{path.name.removeprefix(GOING)}")
+                    going.append(path.rename(hidden))
+        for path in going:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        if going:
+            _log.info("images: %d unused files are gone from %s", len(going), self._directory)
+
     async def _file(self, file: BootFile) -> Path:
         path = content_path(self._directory, file.sha256)
         # Looked at without a thread: it is asked for at every step of a boot, and is local.
         if _is_complete(path, file.size):
+            os.utime(path)  # what is used is not swept
             return path
         download = self._downloads.get(file.sha256)
         if download is None:

@@ -7,7 +7,19 @@ from actors.model.image import Image
 from actors.model.image_commands import ImageChanges
 
 
-class Images(Protocol):
+class ImageBytes(Protocol):
+    """The bytes, as a host fetches them."""
+
+    async def read(self, sha256: str, offset: int, length: int) -> bytes:
+        """A piece of an image's bytes; empty at the end.
+
+        Raises:
+            NotFound: No image has this content.
+        """
+        ...
+
+
+class Images(ImageBytes, Protocol):
     """The registry and the bytes."""
 
     async def images(self) -> tuple[Image, ...]:
@@ -84,13 +96,5 @@ class Images(Protocol):
 
         Raises:
             Conflict: It is protected, or the kernel or ramdisk of others.
-        """
-        ...
-
-    async def read(self, sha256: str, offset: int, length: int) -> bytes:
-        """A piece of an image's bytes; empty at the end.
-
-        Raises:
-            NotFound: No image has this content.
         """
         ...

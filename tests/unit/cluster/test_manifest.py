@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from actors.model.ids import ImageId, ProjectId
+from actors.model.ids import ProjectId
 from actors.model.image import DiskFormat, Image
+from actors.ports.images import Images
 from cluster.manifest import read_manifest, register
 from cluster.trouble import Trouble
 
@@ -29,11 +31,9 @@ class Registry:
         self.known.append(image)
         return image
 
-    async def delete(self, image: ImageId) -> None:
-        raise NotImplementedError
 
-    async def read(self, sha256: str, offset: int, length: int) -> bytes:
-        raise NotImplementedError
+def registry() -> Images:
+    return cast("Images", Registry())
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def manifest(tmp_path: Path) -> Path:
 
 
 async def test_a_kernel_is_found_by_name(manifest: Path) -> None:
-    registry = Registry()
-    made = [await register(registry, PROJECT, entry) for entry in read_manifest(manifest)]
+    images = registry()
+    made = [await register(images, PROJECT, entry) for entry in read_manifest(manifest)]
     (kernel, _), (disk, new) = made
     assert new
     assert disk.kernel_id == kernel.id
@@ -69,25 +69,25 @@ async def test_a_kernel_is_found_by_name(manifest: Path) -> None:
 
 
 async def test_twice_is_once(manifest: Path) -> None:
-    registry = Registry()
+    images = registry()
     for entry in read_manifest(manifest):
-        await register(registry, PROJECT, entry)
-    again = [await register(registry, PROJECT, entry) for entry in read_manifest(manifest)]
+        await register(images, PROJECT, entry)
+    again = [await register(images, PROJECT, entry) for entry in read_manifest(manifest)]
     assert [new for _, new in again] == [False, False]
-    assert len(registry.known) == 2
+    assert len(await images.images()) == 2
 
 
 async def test_a_kernel_nobody_knows_is_told_of(manifest: Path) -> None:
     _, disk = read_manifest(manifest)
     with pytest.raises(Trouble, match="Image k is not registered"):
-        await register(Registry(), PROJECT, disk)
+        await register(registry(), PROJECT, disk)
 
 
 async def test_a_missing_file_is_told_of(manifest: Path) -> None:
     (manifest.parent / "vmlinuz").unlink()
     kernel, _ = read_manifest(manifest)
     with pytest.raises(Trouble, match="There is no file"):
-        await register(Registry(), PROJECT, kernel)
+        await register(registry(), PROJECT, kernel)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"images": [{}]}', '{"images": [1]}'])

@@ -4,6 +4,8 @@ import asyncio
 import errno
 import fcntl
 import hashlib
+import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from actors.drivers import image_cache
 from actors.drivers.contents import CHUNK
 from actors.drivers.image_cache import ImageCache
+from actors.drivers.libvirt.qcow2 import Qcow2Header
 from actors.model.errors import (
     ComputeError,
     Exhausted,
@@ -20,7 +23,7 @@ from actors.model.errors import (
     Unavailable,
 )
 from actors.model.ids import ImageId
-from actors.model.image import BootFile, BootSource, DiskFormat, Image
+from actors.model.image import BootFile, BootSource, DiskFormat
 
 BYTES = bytes(range(256)) * 40_000  # two chunks and a half
 
@@ -36,15 +39,6 @@ class Served:
         self.contents = {sha(content): content for content in contents}
         self.asked: list[int] = []
         self.fails_at: dict[int, ComputeError] = {}
-
-    async def images(self) -> tuple[Image, ...]:
-        return ()
-
-    async def register(self, image: Image, path: str) -> Image:
-        raise NotImplementedError
-
-    async def delete(self, image: ImageId) -> None:
-        self.contents.clear()
 
     async def read(self, sha256: str, offset: int, length: int) -> bytes:
         await asyncio.sleep(0)
@@ -213,3 +207,81 @@ async def test_what_is_no_checksum_never_becomes_a_path(directory: Path) -> None
     wrong = source().evolve(disk=boot_file(BYTES).evolve(sha256="../../etc/passwd"))
     with pytest.raises(Invalid):
         await ImageCache(directory, Served(BYTES)).ensure(wrong)
+
+
+# --- what nobody needs any more ----------------------------------------------------------------
+
+DAY = 86_400.0
+
+
+def aged(path: Path, seconds: float, content: bytes = b"") -> Path:
+    if content:
+        path.write_bytes(content)
+    os.utime(path, (NOW - seconds, NOW - seconds))
+    return path
+
+
+NOW = 1_800_000_000.0
+
+
+async def test_what_nobody_used_for_a_day_goes(directory: Path) -> None:
+    cache = ImageCache(directory, Served())
+    for content, age in ((b"old", DAY + 1), (b"young", DAY - 1), (b"placed", 9 * DAY)):
+        aged(directory / sha(content), age, content)
+    await cache.sweep([source(b"placed")], directory.parent, NOW, DAY)
+    assert names(directory) == {sha(b"young"), sha(b"placed")}
+
+
+async def test_kernel_and_ramdisk_of_an_instance_stay(directory: Path) -> None:
+    wanted = source(b"disk").evolve(kernel=boot_file(b"kernel"), ramdisk=boot_file(b"ramdisk"))
+    for content in (b"disk", b"kernel", b"ramdisk", b"other"):
+        aged(directory / sha(content), 9 * DAY, content)
+    await ImageCache(directory, Served()).sweep([wanted], directory.parent, NOW, DAY)
+    assert names(directory) == {sha(b"disk"), sha(b"kernel"), sha(b"ramdisk")}
+
+
+@pytest.mark.parametrize("spelled", ["{}", "json:{{'file.filename': '{}'}}"])
+async def test_a_backing_file_stays_whatever_the_records_say(directory: Path, spelled: str) -> None:
+    base = aged(directory / sha(b"base"), 9 * DAY, b"base")
+    disk = directory.parent / "instances" / "vm" / "aside" / "disk.qcow2"
+    disk.parent.mkdir(parents=True)
+    name = spelled.format(base).encode()
+    header = struct.pack(">4sIQIIQI", b"QFI\xfb", 3, 112, len(name), 16, 1 << 20, 0)
+    disk.write_bytes(header.ljust(112, b"\0") + name)
+    await ImageCache(directory, Served()).sweep([], directory.parent, NOW, DAY)
+    assert names(directory) == {base.name}
+    disk.unlink()
+    await ImageCache(directory, Served()).sweep([], directory.parent, NOW, DAY)
+    assert names(directory) == set()
+
+
+async def test_what_an_instance_asks_for_is_used(directory: Path) -> None:
+    path = aged(directory / sha(BYTES), 9 * DAY, BYTES)
+    cache = ImageCache(directory, Served())
+    await cache.ensure(source())
+    await cache.sweep([], directory.parent, path.stat().st_mtime + 1, DAY)
+    assert names(directory) == {path.name}
+
+
+async def test_downloads_that_were_given_up_go_and_others_go_on(directory: Path) -> None:
+    aged(directory / f".{sha(b'a')}.part", 3601, b"half")
+    young = aged(directory / f".{sha(b'b')}.part", 3599, b"half")
+    aged(directory / f".going-{sha(b'c')}", 1, b"swept when a crash came")
+    await ImageCache(directory, Served()).sweep([], directory.parent, NOW, DAY)
+    assert names(directory) == {young.name}
+
+
+async def test_a_disk_that_cannot_be_read_keeps_everything(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = aged(directory / sha(b"base"), 9 * DAY, b"base")
+    (directory.parent / "disk.qcow2").write_bytes(b"?")
+
+    def unreadable(_path: Path) -> None:
+        raise PermissionError(errno.EACCES, "denied")
+
+    monkeypatch.setattr(Qcow2Header, "read", unreadable)
+    with pytest.raises(PermissionError):
+        await ImageCache(directory, Served()).sweep([], directory.parent, NOW, DAY)
+    assert names(directory) == {base.name}
+    await ImageCache(directory / "none", Served()).sweep([], directory, NOW, DAY)
