@@ -14,7 +14,9 @@ from typing import Any
 
 from actors.conductor import ConductorActor
 from actors.drivers.libvirt.hypervisor import LibvirtHypervisor
+from actors.drivers.libvirt.pool_disks import POOL
 from actors.drivers.libvirt.settings import LibvirtSettings
+from actors.drivers.libvirt.storage_xml import Volume
 from actors.drivers.libvirt.testnode import write_test_node
 from actors.host import HostActor, HostPorts, HostSettings
 from actors.hostnet.no_network import NoNetwork
@@ -27,6 +29,7 @@ from actors.model.edits import InstanceEdit
 from actors.model.errors import Unavailable
 from actors.model.flat_network import default_network
 from actors.model.flavor import DEFAULT_FLAVORS, Flavor
+from actors.model.guest_data import GuestData
 from actors.model.host import HostUsage
 from actors.model.ids import (
     HostId,
@@ -37,6 +40,7 @@ from actors.model.ids import (
     RequestId,
     UserId,
     instance_id_for,
+    operation_id,
 )
 from actors.model.image import BootFile, BootSource, DiskFormat, Image
 from actors.model.instance import InstanceRecord
@@ -55,7 +59,8 @@ from actors.sagas.saga import Cluster
 from actors.scheduler import SchedulerActor
 from cluster.runtime import SystemClock
 from tests.local.gates import ScriptedGate
-from tests.sagas.points import details_of
+from tests.local.records import SOURCE
+from tests.sagas.points import TELLS, details_of
 
 PROJECT = ProjectId("3c6e7f0aa1b24c0d9e8f7a6b5c4d3e2f")
 USER = UserId("alice")
@@ -164,6 +169,8 @@ class LocalCluster:
         self.images = LocalStore(lambda: self.actors.get("images"))
         self.instances = LocalInstances(lambda: self.actors.get("instances"))
         self.source: BootSource | None = None
+        #: What instances are rebuilt from, and rescued with.
+        self.other: BootSource | None = None
 
     async def start(self) -> None:
         """Everything, and one image."""
@@ -172,7 +179,8 @@ class LocalCluster:
         for number in range(1, self.hosts + 1):
             self.spawn(f"host{number}")
         await self.network.ensure_network(_network(self.clock))
-        await self._register()
+        self.source = await self._register(1)
+        self.other = await self._register(2)
         async with asyncio.timeout(10):
             while len([u for u in await self.usages() if not u.record.trouble]) < self.hosts:  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
@@ -214,6 +222,7 @@ class LocalCluster:
                 name=name,
                 flavor=self.flavor,
                 source=self.source,
+                guest_data=_told(instance_id_for(PROJECT, request), "first"),
             )
         )
 
@@ -233,7 +242,9 @@ class LocalCluster:
                 request_id=RequestId(request_id or f"{action.value}-{instance}"),
                 action=action,
                 grace_seconds=self.grace_seconds,
-                details=details or details_of(action),
+                details=details or details_of(action, self.other or SOURCE),
+                guest_data=_told(instance, "another") if action in TELLS else None,
+                guest_data_keeps=frozenset({"user_data"}),
             )
         )
 
@@ -273,6 +284,23 @@ class LocalCluster:
             for hypervisor in self.hypervisors.values()
             for guest in hypervisor.guests()
         }
+
+    def volumes(self) -> dict[str, str]:
+        """The file below each disk, by the disk's name without the instance's id."""
+        found: dict[str, str] = {}
+        for kept in self.hypervisors.values():
+            with kept.hypervisor._use("list volumes") as conn:
+                if POOL not in [pool.name() for pool in conn.listAllStoragePools()]:
+                    continue
+                for each in conn.storagePoolLookupByName(POOL).listAllVolumes():
+                    volume = Volume.from_text(each.XMLDesc(0))
+                    assert volume.backing is not None
+                    found[volume.name[36:]] = Path(volume.backing).name
+        return found
+
+    async def told(self) -> int:
+        """Versions of guest data on disk."""
+        return len(await self.store.load(Table.GUEST_DATA))
 
     def disks(self) -> set[str]:
         """Instances that have a folder on a host."""
@@ -318,13 +346,13 @@ class LocalCluster:
                 return self.actors.get(name)
         return None
 
-    async def _register(self) -> None:
-        file = self.folder / "image.raw"
-        file.write_bytes(b"disk" * 1024)
+    async def _register(self, number: int) -> BootSource:
+        file = self.folder / f"image-{number}.raw"
+        file.write_bytes(b"disk" * 1024 * number)
         image = Image(
-            id=ImageId("11111111-1111-4111-8111-111111111111"),
+            id=ImageId(f"11111111-1111-4111-8111-11111111111{number}"),
             project=PROJECT,
-            name="cirros",
+            name=("cirros", "other")[number - 1],
             disk_format=DiskFormat.RAW,
             created=self.clock.now(),
         )
@@ -332,16 +360,22 @@ class LocalCluster:
         boot = BootFile(
             image=image.id, sha256=image.sha256, size=image.size, disk_format=image.disk_format
         )
-        self.source = BootSource(
+        return BootSource(
             image=image.id, image_name=image.name, disk=boot, virtual_size=image.virtual_size
         )
+
+
+def _told(instance: InstanceId, password: str) -> GuestData:
+    return GuestData(
+        id=operation_id(instance, 1), instance=instance, user_data="aGk=", admin_password=password
+    )
 
 
 class Kept:
     """A hypervisor that outlives its actors: what libvirtd is to HostActors."""
 
     def __init__(self, hypervisor: LibvirtHypervisor) -> None:
-        self._hypervisor = hypervisor
+        self.hypervisor = self._hypervisor = hypervisor
         #: Why libvirtd is away; empty while it is there.
         self.away = ""
         self._power: Callable[..., None] | None = None

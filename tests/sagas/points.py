@@ -2,14 +2,25 @@
 
 import uuid
 
-from actors.model.details import Backup, Details, Reboot, Snapshot, Unshelve
+from actors.model.details import (
+    Backup,
+    Details,
+    Reboot,
+    Rebuild,
+    Rebuilt,
+    RescueBoot,
+    Snapshot,
+    Unrescue,
+    Unshelve,
+)
 from actors.model.ids import ImageId
+from actors.model.image import BootSource
 from actors.model.instance import VmState
 from actors.model.operation import Action
 from actors.ports.host import HostStep
 from actors.sagas.plans import SAGAS
 from actors.sagas.saga import Saga, Step
-from tests.local.records import instance, operation
+from tests.local.records import SOURCE, instance, operation
 
 #: What has to be done to an instance that runs, before the action may begin.
 BEFORE: dict[Action, tuple[Action, ...]] = {
@@ -17,6 +28,7 @@ BEFORE: dict[Action, tuple[Action, ...]] = {
     Action.UNPAUSE: (Action.PAUSE,),
     Action.RESUME: (Action.SUSPEND,),
     Action.RESTORE: (Action.SOFT_DELETE,),
+    Action.UNRESCUE: (Action.RESCUE,),
     Action.SHELVE_OFFLOAD: (Action.SHELVE,),
     Action.UNSHELVE: (Action.SHELVE, Action.SHELVE_OFFLOAD),
 }
@@ -34,9 +46,19 @@ POWER: dict[Action, str] = {
 LEAVES: frozenset[Action] = frozenset({Action.DELETE, Action.SHELVE_OFFLOAD})
 
 
-def details_of(action: Action) -> Details | None:
-    """What a test asks for with the action."""
+#: What tells the guest something new.
+TELLS: frozenset[Action] = frozenset({Action.REBUILD, Action.RESCUE})
+
+
+def details_of(action: Action, source: BootSource = SOURCE) -> Details | None:
+    """What a test asks for with the action; ``source`` is what another disk is made from."""
     match action:
+        case Action.REBUILD:
+            return Rebuild(to=Rebuilt(source=source, name="rebuilt"), ran=True)
+        case Action.RESCUE:
+            return RescueBoot(source=source, ran=True)
+        case Action.UNRESCUE:
+            return Unrescue(ran=True)
         case Action.REBOOT:
             return Reboot()
         case Action.CREATE_IMAGE | Action.SHELVE:
@@ -58,6 +80,7 @@ WAS: dict[Action, VmState] = {
     Action.UNPAUSE: VmState.PAUSED,
     Action.RESUME: VmState.SUSPENDED,
     Action.RESTORE: VmState.SOFT_DELETED,
+    Action.UNRESCUE: VmState.RESCUED,
     Action.SHELVE_OFFLOAD: VmState.SHELVED,
     Action.UNSHELVE: VmState.SHELVED_OFFLOADED,
 }

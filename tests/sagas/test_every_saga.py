@@ -4,6 +4,7 @@ Real actors, SQLite and libvirt's test driver, in one process. What a real ``kil
 ``tests/ray``.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
@@ -54,6 +55,24 @@ async def assert_as_asked(cluster: LocalCluster, done: OperationRecord) -> None:
     assert cluster.disks() == (set() if gone else {done.instance})
     assert await cluster.claims() == (0 if gone else 1)
     assert await cluster.ports() == (0 if done.action is Action.DELETE else 1)
+    # An unshelve makes the disk from the image that the shelve made.
+    if not gone and done.action is not Action.UNSHELVE:
+        assert cluster.volumes() == volumes(cluster, done.action)
+    assert await cluster.told() == (
+        0 if done.action is Action.DELETE else 2 if done.action is Action.RESCUE else 1
+    )
+
+
+def volumes(cluster: LocalCluster, last: Action | None) -> dict[str, str]:
+    """The disks of an instance after this action, and what lies below each."""
+    assert cluster.source is not None
+    assert cluster.other is not None
+    first, other = cluster.source.disk.sha256, cluster.other.disk.sha256
+    if last is Action.REBUILD:
+        return {".qcow2": other}
+    if last is Action.RESCUE:
+        return {".qcow2": first, ".rescue.qcow2": other}
+    return {".qcow2": first}
 
 
 async def assert_as_before(cluster: LocalCluster, failed: OperationRecord) -> None:
@@ -70,12 +89,17 @@ async def assert_as_before(cluster: LocalCluster, failed: OperationRecord) -> No
     assert cluster.disks() == (set() if gone else {failed.instance})
     assert await cluster.claims() == (0 if gone else 1)
     assert await cluster.ports() == 1
+    if not gone:
+        assert cluster.volumes() == volumes(cluster, before[-1] if before else None)
+    assert await cluster.told() == (2 if Action.RESCUE in before else 1)
+    assert record.name == "vm"
 
 
 async def assert_clean(cluster: LocalCluster) -> None:
     """Nothing of any instance is left."""
     assert cluster.domains() == {}
     assert cluster.disks() == set()
+    assert cluster.volumes() == {}
     assert await cluster.claims() == 0
     assert await cluster.ports() == 0
 
@@ -106,6 +130,7 @@ async def test_a_step_fails(cluster: LocalCluster, point: str, when: str) -> Non
     deleted = await cluster.act(operation.instance, Action.DELETE)
     assert (await cluster.ended(deleted.operation)).state is OperationState.SUCCEEDED
     await assert_clean(cluster)
+    assert await cluster.told() == 0
 
 
 @pytest.mark.parametrize("point", STEPS)
@@ -187,6 +212,23 @@ async def test_a_boot_is_cancelled(cluster: LocalCluster, point: str) -> None:
     last = point == "create.ensure_running"
     # A cancel that comes when the last step has acted comes in time all the same: nothing is kept.
     assert done.state is OperationState.CANCELLED, (last, done)
+    await assert_clean(cluster)
+
+
+async def test_a_cancel_reaches_a_step_that_is_under_way(cluster: LocalCluster) -> None:
+    """A host that fetches an image for minutes gives up at once."""
+    asked, never = asyncio.Event(), asyncio.Event()
+
+    async def read(*_: object) -> bytes:
+        asked.set()
+        await never.wait()
+        return b""
+
+    cluster.actors["images"].read = read
+    boot = await begin(cluster, Action.CREATE)
+    await asked.wait()
+    await cluster.instances.call("cancel", boot.id)
+    assert (await cluster.ended(boot)).state is OperationState.CANCELLED
     await assert_clean(cluster)
 
 

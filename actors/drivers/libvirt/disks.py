@@ -51,6 +51,10 @@ class Disks(Protocol):
         """Keep the disks under this operation's number; done twice, it does nothing."""
         ...
 
+    def are_aside(self, instance: InstanceId, sequence: int) -> bool:
+        """Whether all of that is done."""
+        ...
+
     def put_back(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
         """Put them in their places again; what lies there by now is removed."""
         ...
@@ -130,6 +134,10 @@ class FileDisks:
     def put_aside(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
         """Move the files (rename(2))."""
         disks_aside.put_aside(folder_of(self._instances, instance), sequence)
+
+    def are_aside(self, instance: InstanceId, sequence: int) -> bool:
+        """Whether they have been moved."""
+        return disks_aside.are_aside(folder_of(self._instances, instance), sequence)
 
     def put_back(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
         """Move them back."""

@@ -15,9 +15,9 @@ _DISKS = ("disk.*", "nvram.*")
 
 def put_aside(folder: Path, sequence: int) -> None:
     """Keep the disks of an instance's folder for this operation. Done twice, it does nothing."""
-    aside = _aside(folder, sequence)
-    if aside.exists():
+    if are_aside(folder, sequence):
         return
+    aside = _aside(folder, sequence)
     part = _part(aside)
     part.mkdir(mode=0o700, parents=True, exist_ok=True)
     for disk in _disks(folder):
@@ -25,6 +25,11 @@ def put_aside(folder: Path, sequence: int) -> None:
     sync(part)
     part.rename(aside)
     sync(folder)
+
+
+def are_aside(folder: Path, sequence: int) -> bool:
+    """Whether all of them are kept for this operation."""
+    return _aside(folder, sequence).exists()
 
 
 def put_back(folder: Path, sequence: int) -> None:

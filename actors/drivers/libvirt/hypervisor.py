@@ -179,8 +179,10 @@ class LibvirtHypervisor:
         Raises:
             Conflict: The domain still runs on them.
         """
-        with self._use_of_disks(instance, "put aside") as conn:
-            self._disks.put_aside(conn, instance, sequence)
+        # What runs once they are aside runs on the new ones.
+        if not self._disks.are_aside(instance, sequence):
+            with self._use_of_disks(instance, "put aside") as conn:
+                self._disks.put_aside(conn, instance, sequence)
 
     def put_disks_back(self, instance: InstanceId, sequence: int) -> None:
         """Put what this operation put aside in its place again.

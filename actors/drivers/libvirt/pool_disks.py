@@ -59,6 +59,10 @@ class PoolDisks:
             _rename_volume(self._pool(conn), _volume_name(instance), old)
             mark.mkdir(parents=True)
 
+    def are_aside(self, instance: InstanceId, sequence: int) -> bool:
+        """Whether that is done."""
+        return self._mark(instance, sequence).exists()
+
     def put_back(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
         """Make it anew under its own name."""
         mark, pool = self._mark(instance, sequence), self._pool(conn)

@@ -50,6 +50,9 @@ class Disk:
         self.before(operations)
         self.written.append((instance, operations))
 
+    async def guest_data(self, instance: InstanceRecord) -> GuestData | None:
+        return None
+
 
 @dataclass
 class World:
