@@ -72,8 +72,6 @@ class Serial(Element):
     #: What one run of the guest wrote is still there in the next.
     append: str = field(default="on", metadata=at("log/@append"))
     port: int = field(default=0, metadata=at("target/@port"))
-    #: The pty of a guest that runs. libvirt's to say.
-    source: str | None = field(default=None, metadata=at("source/@path"))
 
 
 @dataclass(frozen=True, slots=True)

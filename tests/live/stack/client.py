@@ -1,9 +1,11 @@
 """A user's side: the gateway's gRPC stubs, and waiting for what they tell."""
 
+import collections
 import os
+import queue
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -11,11 +13,18 @@ from typing import Any, Final, NamedTuple
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 import grpc
+import pytest
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import code_pb2
+from google.rpc.error_details_pb2 import ErrorInfo
+from grpc_status import rpc_status
 
 from protos.novaray.v1 import (
+    consoles_pb2,
+    consoles_pb2_grpc,
+    diagnostics_pb2,
+    diagnostics_pb2_grpc,
     hosts_pb2,
     hosts_pb2_grpc,
     images_pb2,
@@ -26,6 +35,7 @@ from protos.novaray.v1 import (
 
 MICRO: Final = "84"
 _CALL_SECONDS: Final = 20.0
+_SESSION_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 0.1
 _PIECE: Final = 1 << 20
 
@@ -65,6 +75,8 @@ class Client:
         self._parent = f"projects/{project}"
         self._instances: Any = instances_pb2_grpc.InstanceServiceStub(self._channel)
         self._hosts: Any = hosts_pb2_grpc.HostServiceStub(self._channel)
+        self._consoles: Any = consoles_pb2_grpc.ConsoleServiceStub(self._channel)
+        self._diagnostics: Any = diagnostics_pb2_grpc.DiagnosticsServiceStub(self._channel)
         self._images: Any = images_pb2_grpc.ImageServiceStub(self._channel)
         stub: Any = operations_pb2_grpc.OperationsStub
         self._operations: Any = stub(self._channel)
@@ -159,6 +171,30 @@ class Client:
                 text: str = data.decode(errors="replace")
                 return text.replace("\r", "")
 
+    def attach(
+        self,
+        name: str,
+        kind: consoles_pb2.ConsoleKind.ValueType = consoles_pb2.CONSOLE_KIND_SERIAL,
+        *,
+        force: bool = False,
+    ) -> "Session":
+        """A session on a console."""
+        return Session(self._consoles, name, kind, force)
+
+    def screenshot(self, name: str) -> bytes:
+        """What the screen shows."""
+        request = consoles_pb2.CaptureScreenshotRequest(name=name)
+        pieces = self._consoles.CaptureScreenshot(request, timeout=_CALL_SECONDS)
+        return b"".join(piece.data for piece in pieces)
+
+    def diagnostics(self, name: str) -> diagnostics_pb2.InstanceDiagnostics:
+        """What a guest has used."""
+        request = diagnostics_pb2.GetInstanceDiagnosticsRequest(name=name)
+        found: diagnostics_pb2.InstanceDiagnostics = self._diagnostics.GetInstanceDiagnostics(
+            request, timeout=_CALL_SECONDS
+        )
+        return found
+
     def hosts(self) -> dict[str, hosts_pb2.Host]:
         """All hosts, by host name."""
         request = hosts_pb2.ListHostsRequest(page_size=100)
@@ -217,3 +253,55 @@ def metadata(operation: Operation) -> Metadata:
     found = Metadata()
     assert operation.metadata.Unpack(found), operation
     return found
+
+
+class Session:
+    """An attached console."""
+
+    def __init__(
+        self, stub: Any, name: str, kind: consoles_pb2.ConsoleKind.ValueType, force: bool
+    ) -> None:
+        self._input: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        first = consoles_pb2.AttachConsoleRequest(name=name, kind=kind, force=force)
+        self._call = stub.AttachConsole(self._requests(first), timeout=_SESSION_SECONDS)
+        self._seen = b""
+        next(self._call)
+
+    def _requests(self, first: Any) -> Iterator[Any]:
+        yield first
+        while data := self._input.get():
+            yield consoles_pb2.AttachConsoleRequest(data=data)
+
+    def send(self, data: bytes) -> None:
+        """Type."""
+        self._input.put(data)
+
+    def take(self, count: int) -> bytes:
+        """The next so many bytes."""
+        while len(self._seen) < count:
+            self._seen += next(self._call).data
+        taken, self._seen = self._seen[:count], self._seen[count:]
+        return taken
+
+    def until(self, text: str) -> str:
+        """What comes up to this text."""
+        while text.encode() not in self._seen:
+            self._seen += next(self._call).data
+        before, _, self._seen = self._seen.partition(text.encode())
+        return before.decode(errors="replace").replace("\r", "")
+
+    def failure(self) -> tuple[grpc.StatusCode, str]:
+        """Code and reason of its end, which is no good one."""
+        with pytest.raises(grpc.RpcError) as failed:
+            collections.deque(self._call, maxlen=0)
+        error: Any = failed.value
+        status = rpc_status.from_call(error)
+        info = ErrorInfo()
+        assert status is not None, error
+        assert status.details[0].Unpack(info)
+        return error.code(), info.reason
+
+    def close(self) -> None:
+        """Hang up, as who has seen enough."""
+        self._input.put(None)
+        self._call.cancel()

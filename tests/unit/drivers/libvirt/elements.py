@@ -91,7 +91,7 @@ ELEMENTS: dict[str, Element] = {
         ),
         controllers=(Controller("scsi", "virtio-scsi"),),
         interfaces=(Interface("bridge", "fa:16:3e:00:00:01", "br0", "tap0", "e1000", 9000),),
-        serials=(Serial("/console", "pipe", "off", 1, "/dev/pts/7"),),
+        serials=(Serial("/console", "pipe", "off", 1),),
         graphics=Graphics("spice", "socket"),
         video=Video("virtio"),
         balloon=Balloon("none", 20),
