@@ -7,6 +7,7 @@ from actors.ports.compute import Compute
 from gateway.app.auth import Authenticator
 from gateway.app.catalog import CatalogCases
 from gateway.app.consoles import ConsoleCases
+from gateway.app.edits import EditCases
 from gateway.app.feed import Feed
 from gateway.app.flavors import FlavorCases
 from gateway.app.guest_data import GuestDataMaker
@@ -50,6 +51,7 @@ class Application:
         self.keypairs: Final = KeypairCases(compute.keypairs, signer)
         guests = GuestDataMaker(self.keypairs, secret, force_config_drive=force_config_drive)
         self.instances: Final = InstanceCases(compute.instances, self.catalog, guests, signer)
+        self.edits: Final = EditCases(compute.instances)
         self.consoles: Final = ConsoleCases(
             self.instances, compute.instances, compute.guests, signer
         )

@@ -44,6 +44,8 @@ class NewInstance:
     hostname: str = ""
     config_drive: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+    tags: tuple[str, ...] = ()
     availability_zone: str = ""
     host: str = ""
 
@@ -113,6 +115,8 @@ class InstanceCases:
             hostname=hostname_of(new.hostname, new.name, instance),
             config_drive=self._guests.config_drive(new.config_drive),
             metadata=dict(new.metadata),
+            description=new.description,
+            tags=new.tags,
             availability_zone=new.availability_zone or DEFAULT_ZONE,
             host=new.host or None,
             guest_data=data,
@@ -180,7 +184,7 @@ class InstanceCases:
             Invalid: The page request or the filter is wrong.
         """
         scope = project_scope(caller, project)
-        conditions = parse_filter(filter_text, ("display_name", "state", "host"))
+        conditions = parse_filter(filter_text, ("display_name", "state", "host", "locked", "tags"))
         if "host" in conditions:
             need_role(caller, Role.ADMIN)
         pager = Pager(self._signer, "instances", scope, *_flat(conditions))
@@ -190,6 +194,8 @@ class InstanceCases:
                 name=conditions.get("display_name"),
                 status=_status(conditions.get("state")),
                 host=conditions.get("host"),
+                locked=_flag("locked", conditions.get("locked")),
+                tags=tuple(filter(None, conditions.get("tags", "").split(","))),
                 after=pager.cursor(request.token),
                 limit=request.limit,
             )
@@ -284,6 +290,17 @@ def _status(text: str | None) -> Status | None:
             "",
             {"filter": f"state must be one of {known}"},
         ) from None
+
+
+def _flag(field: str, text: str | None) -> bool | None:
+    if text is None or text in ("true", "false"):
+        return None if text is None else text == "true"
+    raise Invalid(
+        f"The filter cannot be read: {field} is true or false, not {text[:40]}.",
+        "FILTER_INVALID",
+        "",
+        {"filter": f"{field} must be true or false"},
+    )
 
 
 def _flat(conditions: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,7 +1,5 @@
 """InstanceService."""
 
-from typing import Protocol
-
 from google.longrunning.operations_pb2 import Operation
 
 from actors.model.details import Details, Reboot
@@ -9,31 +7,26 @@ from actors.model.instance import InstanceRecord
 from actors.model.operation import Action
 from actors.model.query import Accepted
 from gateway.app.auth import is_admin
+from gateway.app.edits import EditCases
 from gateway.app.instances import Change, InstanceCases
 from gateway.app.pages import PageRequest
 from gateway.app.watch import Seen, WatchCases
 from gateway.rpc.call import Context, caller, request_id_or_own
+from gateway.rpc.instance_edits import EditMethods
+from gateway.rpc.instance_images import ChangeRequest, ImageMethods
 from gateway.rpc.names import any_project_of, generation_of, instance_of
 from gateway.rpc.replies import fitting
 from gateway.rpc.translate.instances import Flavors, instance_message, new_instance
 from gateway.rpc.translate.operations import operation_message
 from protos.novaray.v1 import instances_pb2 as pb
-from protos.novaray.v1 import instances_pb2_grpc
 
 
-class ChangeRequest(Protocol):
-    """What the requests of all actions on an instance have in common."""
-
-    name: str
-    etag: str
-    request_id: str
-
-
-class InstancesService(instances_pb2_grpc.InstanceServiceServicer):
+class InstancesService(ImageMethods, EditMethods):
     """Virtual machines and what is done to them."""
 
-    def __init__(self, instances: InstanceCases, watch: WatchCases) -> None:
+    def __init__(self, instances: InstanceCases, edits: EditCases, watch: WatchCases) -> None:
         self._instances = instances
+        self._edits = edits
         self._watch = watch
 
     async def CreateInstance(
@@ -71,8 +64,14 @@ class InstancesService(instances_pb2_grpc.InstanceServiceServicer):
     async def DeleteInstance(
         self, request: pb.DeleteInstanceRequest, context: Context
     ) -> Operation:
-        """Delete (AIP-135)."""
-        return await self._change(request, Action.DELETE)
+        """Delete (AIP-135); whether it can be restored is the cluster's to say (AIP-164)."""
+        return await self._change(request, Action.DELETE if request.force else Action.SOFT_DELETE)
+
+    async def RestoreInstance(
+        self, request: pb.RestoreInstanceRequest, context: Context
+    ) -> Operation:
+        """Take a delete back (AIP-164)."""
+        return await self._change(request, Action.RESTORE)
 
     async def StartInstance(self, request: pb.StartInstanceRequest, context: Context) -> Operation:
         """Start what is stopped (AIP-136)."""

@@ -138,7 +138,7 @@ def etag(generation: int) -> str:
     return f'W/"{generation}"'
 
 
-def generation_of(text: str) -> int | None:
+def generation_of(text: str, field: str = "etag") -> int | None:
     """The generation of an etag; None for no etag.
 
     Raises:
@@ -153,7 +153,7 @@ def generation_of(text: str) -> int | None:
             "it, or none.",
             "ETAG_INVALID",
             "",
-            {"etag": 'must look like W/"7"'},
+            {field: 'must look like W/"7"'},
         )
     return int(match[1])
 

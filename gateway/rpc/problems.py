@@ -45,6 +45,13 @@ _IMAGE_FIELDS: Final = {
     "min_memory_mb": "image.min_memory_mb",
     "properties": "image.properties",
 }
+_INSTANCE_FIELDS: Final = {
+    "name": "instance.display_name",
+    "metadata": "instance.metadata",
+    "description": "instance.description",
+    "hostname": "instance.hostname",
+    "tags": "instance.tags",
+}
 _FLAVOR_FIELDS: Final = {
     "id": "flavor_id",
     "name": "flavor.display_name",
@@ -60,11 +67,12 @@ _FLAVOR_FIELDS: Final = {
 #: Records that a request becomes, and which field of the request each of their fields was.
 _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "CreateInstance": {
-        "name": "instance.display_name",
-        "metadata": "instance.metadata",
+        **_INSTANCE_FIELDS,
         "key_name": "instance.key_name",
         "project": "parent",
     },
+    "UpdateInstance": _INSTANCE_FIELDS,
+    "LockInstance": {},
     "GuestData": {},
     "CreateImage": _IMAGE_FIELDS,
     "ImageChanges": _IMAGE_FIELDS,

@@ -12,9 +12,12 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import TypeVar
 
+from actors.lifecycle import machine
+from actors.lifecycle.events import Edited
 from actors.lifecycle.guards import check
 from actors.lifecycle.status import status_of
 from actors.model.commands import CreateInstance, InstanceCommand
+from actors.model.edits import InstanceEdit
 from actors.model.errors import AlreadyExists, Expired, NotFound, QuotaExceeded, Stale
 from actors.model.flavor import DEFAULT_FLAVORS, Flavor
 from actors.model.flavor_commands import ChangeFlavor, CreateFlavor, changed
@@ -49,6 +52,8 @@ _ENDS_AS = {
     Action.START: (VmState.ACTIVE, PowerState.RUNNING),
     Action.STOP: (VmState.STOPPED, PowerState.SHUTDOWN),
     Action.DELETE: (VmState.DELETED, PowerState.NOSTATE),
+    Action.SOFT_DELETE: (VmState.SOFT_DELETED, PowerState.SHUTDOWN),
+    Action.RESTORE: (VmState.ACTIVE, PowerState.RUNNING),
 }
 
 
@@ -63,6 +68,9 @@ class MemoryInstances(MemoryPort):
         #: Events up to this one are gone.
         self.pruned = 0
         self.commands: list[CreateInstance | InstanceCommand] = []
+        self.edits: list[InstanceEdit] = []
+        #: Deleted instances can be restored.
+        self.keeps = False
         self.consoles: dict[InstanceId, bytes] = {}
         self._news = asyncio.Event()
         self._ticks = 0
@@ -86,7 +94,9 @@ class MemoryInstances(MemoryPort):
             availability_zone=command.availability_zone,
             key_name=command.key_name,
             metadata=command.metadata,
+            description=command.description,
             hostname=command.hostname,
+            tags=command.tags,
             config_drive=command.config_drive,
             created=now,
             updated=now,
@@ -95,6 +105,8 @@ class MemoryInstances(MemoryPort):
 
     async def submit(self, command: InstanceCommand) -> Accepted:
         await self._called("submit")
+        if command.action is Action.SOFT_DELETE and not self.keeps:
+            command = command.evolve(action=Action.DELETE)
         for operation in self.ops.values():
             if (operation.project, operation.request_id) == (command.project, command.request_id):
                 if (operation.instance, operation.action) != (command.instance, command.action):
@@ -112,6 +124,15 @@ class MemoryInstances(MemoryPort):
         self.commands.append(command)
         return self._begin(record, command, command.action)
 
+    async def edit(self, edit: InstanceEdit) -> InstanceRecord:
+        await self._called("edit")
+        record = await self._find(edit.instance)
+        if record.project != edit.project:
+            raise NotFound("An actor's own words.")
+        self.edits.append(edit)
+        changed, _ = machine.step(record, Edited(edit, self._tick()))
+        return record if changed is record else self.put(changed)
+
     async def get(self, instance: InstanceId) -> InstanceRecord:
         await self._called("get")
         return await self._find(instance)
@@ -124,9 +145,7 @@ class MemoryInstances(MemoryPort):
                 for record in self.records.values()
                 if record.vm_state is not VmState.DELETED
                 and query.project in (None, record.project)
-                and query.name in (None, record.name)
-                and query.host in (None, record.host)
-                and query.status in (None, status_of(record))
+                and query.matches(record, status_of(record))
             ),
             query.after,
             query.limit,

@@ -25,6 +25,7 @@ PROTECTED = images_pb2.Image(name=f"images/{PRIVATE}", protected=True)
 UPLOAD = images_pb2.UploadImageRequest(
     start=images_pb2.UploadImageRequest.Start(name=f"images/{PRIVATE}", size_bytes=1)
 )
+SOMEBODYS = "projects/demo/instances/00000000-0000-4000-8000-000000000000"
 GUARDED = sorted(set(RPCS) - OPEN)
 
 
@@ -51,6 +52,10 @@ async def test_every_method_needs_a_token(
     assert set(cloud.compute.calls) <= {"principal"}
 
 
+def renamed(instance: str) -> pb.Instance:
+    return pb.Instance(name=instance, display_name="other")
+
+
 async def boot(cloud: Cloud) -> tuple[str, str]:
     """Names of an instance of the project and of the operation that made it."""
     cloud.compute.settle = False
@@ -70,6 +75,10 @@ async def test_a_reader_reads_and_no_more(cloud: Cloud) -> None:
         reader.instances.DeleteInstance(pb.DeleteInstanceRequest(name=instance)),
         reader.instances.StartInstance(pb.StartInstanceRequest(name=instance)),
         reader.instances.StopInstance(pb.StopInstanceRequest(name=instance)),
+        reader.instances.RestoreInstance(pb.RestoreInstanceRequest(name=instance)),
+        reader.instances.UpdateInstance(pb.UpdateInstanceRequest(instance=renamed(instance))),
+        reader.instances.LockInstance(pb.LockInstanceRequest(name=instance)),
+        reader.instances.UnlockInstance(pb.UnlockInstanceRequest(name=instance)),
         reader.operations.CancelOperation(CancelOperationRequest(name=operation)),
         reader.images.CreateImage(images_pb2.CreateImageRequest(image=NEW_IMAGE)),
         reader.images.UploadImage(iter([UPLOAD])),
@@ -92,6 +101,11 @@ async def test_another_project_is_not_there(cloud: Cloud) -> None:
         calls: list[tuple[Any, str]] = [
             (stranger.instances.GetInstance(pb.GetInstanceRequest(name=name)), name),
             (stranger.instances.DeleteInstance(pb.DeleteInstanceRequest(name=name)), name),
+            (
+                stranger.instances.UpdateInstance(pb.UpdateInstanceRequest(instance=renamed(name))),
+                name,
+            ),
+            (stranger.instances.LockInstance(pb.LockInstanceRequest(name=name)), name),
             (stranger.instances.GetConsoleOutput(pb.GetConsoleOutputRequest(name=name)), name),
         ]
         for call, asked in calls:
@@ -129,6 +143,9 @@ async def test_what_only_admins_may(cloud: Cloud) -> None:
         member.hosts.ListHosts(hosts_pb2.ListHostsRequest()),
         member.hosts.GetHost(hosts_pb2.GetHostRequest(name="hosts/host-1")),
         member.instances.CreateInstance(create(host="host-1")),
+        member.instances.ResetInstanceState(
+            pb.ResetInstanceStateRequest(name=SOMEBODYS, state=pb.Instance.STATE_ERROR)
+        ),
         member.instances.ListInstances(pb.ListInstancesRequest(parent="projects/-")),
         member.instances.ListInstances(
             pb.ListInstancesRequest(parent="projects/demo", filter="host = h")

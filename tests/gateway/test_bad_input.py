@@ -175,6 +175,53 @@ OTHERS: list[tuple[str, Fields, grpc.StatusCode, str]] = [
         INVALID,
         "FIELD_INVALID",
     ),
+    ("InstanceService.RestoreInstance", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND"),
+    ("InstanceService.LockInstance", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND"),
+    (
+        "InstanceService.LockInstance",
+        {"name": NOWHERE, "reason": "x" * 256},
+        INVALID,
+        "FIELD_INVALID",
+    ),
+    ("InstanceService.UnlockInstance", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND"),
+    ("InstanceService.UnlockInstance", {"name": "vm"}, INVALID, "RESOURCE_NAME_INVALID"),
+    *(
+        ("InstanceService.ResetInstanceState", {"name": NOWHERE, "state": state}, *answer)
+        for state, answer in (
+            (pb.Instance.STATE_ERROR, (MISSING, "INSTANCE_NOT_FOUND")),
+            (pb.Instance.STATE_UNSPECIFIED, (INVALID, "FIELD_INVALID")),
+            (pb.Instance.STATE_DELETED, (INVALID, "FIELD_INVALID")),
+            (999, (INVALID, "FIELD_INVALID")),
+        )
+    ),
+    *(
+        ("InstanceService.UpdateInstance", {"instance": pb.Instance(**fields)}, *answer)
+        for fields, answer in (
+            ({"name": NOWHERE, "display_name": "x"}, (MISSING, "INSTANCE_NOT_FOUND")),
+            ({"name": "vm"}, (INVALID, "RESOURCE_NAME_INVALID")),
+            ({"name": NOWHERE, "etag": "3"}, (INVALID, "ETAG_INVALID")),
+            ({"name": NOWHERE, "display_name": "a\nb"}, (INVALID, "FIELD_INVALID")),
+            ({"name": NOWHERE, "description": "x" * 256}, (INVALID, "FIELD_INVALID")),
+            ({"name": NOWHERE, "hostname": "a_b"}, (INVALID, "FIELD_INVALID")),
+            ({"name": NOWHERE, "metadata": {"": "v"}}, (INVALID, "FIELD_INVALID")),
+            ({"name": NOWHERE, "tags": ["a,b"]}, (INVALID, "FIELD_INVALID")),
+        )
+    ),
+    *(
+        (
+            "InstanceService.UpdateInstance",
+            {"instance": pb.Instance(name=NOWHERE), "update_mask": FieldMask(paths=[path])},
+            INVALID,
+            reason,
+        )
+        for path, reason in (
+            ("state", "UPDATE_MASK_INVALID"),
+            ("metadata.k", "UPDATE_MASK_INVALID"),
+            ("display_name", "FIELD_INVALID"),
+            ("hostname", "FIELD_INVALID"),
+        )
+    ),
+    ("InstanceService.ListInstances", {"filter": "locked = maybe"}, INVALID, "FILTER_INVALID"),
     ("InstanceService.GetConsoleOutput", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND"),
     (
         "InstanceService.GetConsoleOutput",

@@ -15,6 +15,7 @@ from actors.model.image import DiskFormat, ImageStatus
 from actors.model.instance import (
     Fault,
     InstanceRecord,
+    Lock,
     PowerState,
     Status,
     TaskState,
@@ -66,6 +67,11 @@ RECORD = InstanceRecord(
     availability_zone="zone-1",
     key_name="laptop",
     metadata={"k": "v"},
+    description="the first",
+    hostname="web-1",
+    tags=("blue",),
+    lock=Lock(user=UserId("root"), by_admin=True, reason="audit"),
+    config_drive=True,
     nics=(nic(),),
     fault=FAULT,
     operation=OperationId(f"{ID}.2"),
@@ -122,6 +128,12 @@ def test_an_instance_has_every_field() -> None:
         "availability_zone": "zone-1",
         "key_name": "laptop",
         "metadata": {"k": "v"},
+        "description": "the first",
+        "hostname": "web-1",
+        "tags": ["blue"],
+        "locked": True,
+        "locked_reason": "audit",
+        "config_drive": True,
         "addresses": [
             {
                 "network": "flat",

@@ -60,10 +60,10 @@ async def test_an_edit_is_durable_and_watched(cluster: LocalCluster) -> None:
 
 async def test_edits_and_operations_take_turns(cluster: LocalCluster) -> None:
     who = await booted(cluster)
-    stop = cluster.act(id_of(who), Action.STOP)
+    stop = asyncio.create_task(cluster.act(id_of(who), Action.STOP))
     edits = [cluster.instances.edit(UpdateInstance(**who, name=f"vm{n}")) for n in range(10)]
-    accepted, *_ = await asyncio.gather(stop, *edits)
-    await cluster.ended(accepted.operation)
+    await asyncio.gather(stop, *edits)
+    await cluster.ended(stop.result().operation)
     record = await cluster.instances.get(id_of(who))
     assert (record.name, record.vm_state) == ("vm9", VmState.STOPPED)
 

@@ -9,6 +9,7 @@ from actors.model.image import DiskFormat, Image, ImageStatus
 from actors.model.image_commands import CreateImage, ImageChanges
 from gateway.rpc.names import etag, image_of
 from gateway.rpc.translate.instants import timestamp
+from gateway.rpc.translate.masks import masked
 from protos.novaray.v1 import images_pb2 as pb
 
 _STATE: Final = {
@@ -104,18 +105,5 @@ def image_changes(message: pb.Image, mask: Iterable[str]) -> ImageChanges:
         Invalid: The mask names what cannot be changed, or a name is wrong.
         pydantic.ValidationError: A field breaks a limit of ``ImageChanges``.
     """
-    paths = list(mask) or [
-        field.name for field, _ in message.ListFields() if field.name in _CHANGES
-    ]
-    if paths == ["*"]:
-        paths = list(_CHANGES)
-    wrong = [path for path in paths if path not in _CHANGES]
-    if wrong:
-        said = f"{wrong[0][:40]!r} cannot be changed; these can: {', '.join(_CHANGES)}"
-        raise Invalid(
-            f"The field update_mask is wrong: {said}.",
-            "UPDATE_MASK_INVALID",
-            "",
-            {"update_mask": said},
-        )
+    paths = masked(message, mask, _CHANGES)
     return ImageChanges(**{_CHANGES[path][0]: _CHANGES[path][1](message) for path in paths})

@@ -4,8 +4,9 @@ A list translates a thousand records on the event loop that serves everybody, so
 share (a flavor) is translated once, and messages are made in one call each.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha224
-from typing import Final
+from typing import Any, Final
 
 from actors.lifecycle.status import status_of
 from actors.model.flavor import Flavor
@@ -24,6 +25,7 @@ from gateway.app.instances import NewInstance
 from gateway.rpc.names import etag, flavor_of, image_of, project_of
 from gateway.rpc.translate.catalog import flavor_message
 from gateway.rpc.translate.instants import timestamp
+from gateway.rpc.translate.masks import masked
 from protos.novaray.v1 import flavors_pb2
 from protos.novaray.v1 import instances_pb2 as pb
 
@@ -126,9 +128,31 @@ def new_instance(request: pb.CreateInstanceRequest, request_id: str) -> NewInsta
         hostname=request.instance.hostname,
         config_drive=request.instance.config_drive,
         metadata=dict(request.instance.metadata),
+        description=request.instance.description,
+        tags=tuple(request.instance.tags),
         availability_zone=request.availability_zone,
         host=request.host,
     )
+
+
+#: What an update can change: the field of the message, ours, and its value.
+_CHANGES: Final[Mapping[str, tuple[str, Callable[[pb.Instance], Any]]]] = {
+    "display_name": ("name", lambda instance: instance.display_name),
+    "description": ("description", lambda instance: instance.description),
+    "hostname": ("hostname", lambda instance: instance.hostname),
+    "metadata": ("metadata", lambda instance: dict(instance.metadata)),
+    "tags": ("tags", lambda instance: tuple(instance.tags)),
+}
+
+
+def instance_changes(message: pb.Instance, mask: Iterable[str]) -> dict[str, Any]:
+    """What an update asks for (AIP-134): fields of ``UpdateInstance``.
+
+    Raises:
+        Invalid: The mask names what cannot be changed.
+    """
+    paths = masked(message, mask, _CHANGES)
+    return {_CHANGES[path][0]: _CHANGES[path][1](message) for path in paths}
 
 
 def _flavor(flavor: Flavor, made: Flavors | None) -> flavors_pb2.Flavor:

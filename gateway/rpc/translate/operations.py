@@ -117,7 +117,7 @@ def _step(entry: StepEntry) -> pb.OperationStep:
 
 
 def _response(record: OperationRecord, instance: InstanceRecord | None, *, admin: bool) -> Message:
-    if record.action is Action.DELETE:
+    if record.action in (Action.DELETE, Action.SOFT_DELETE):
         return Empty()
     if instance is None:
         name = instance_name(record.project, record.instance)

@@ -29,7 +29,7 @@ LIVING = [state for state in VmState if state is not VmState.DELETED]
 def edit(kind: type[InstanceEdit], record: InstanceRecord, **fields: object) -> InstanceEdit:
     """An edit of this record by its owner."""
     who = {"instance": record.id, "project": record.project, "user": record.user}
-    return kind(**{**who, **fields})  # type: ignore[arg-type]
+    return kind(**{**who, **fields})
 
 
 def feed(record: InstanceRecord, wanted: InstanceEdit) -> tuple[InstanceRecord, list[Effect]]:
