@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from actors.model.errors import Cancelled
+from actors.model.errors import ABANDONED, Cancelled
 from actors.model.ids import InstanceId
 
 #: Fences of instances that left are kept for so many others: a late job of theirs is long gone
@@ -25,6 +25,9 @@ class Lane:
         self.newest = 0
         self._turn = asyncio.Lock()
         self._jobs = 0
+        #: The operation whose job in the lane is to end after its step; 0 for none.
+        self._abandoned = 0
+        self._inside = 0
         #: Rings when a newer operation asks, or when the power state changed.
         self.bell = asyncio.Event()
 
@@ -33,12 +36,21 @@ class Lane:
         """Whether a job is in the lane, or about to be."""
         return self._jobs > 0
 
+    def abandon(self, sequence: int) -> None:
+        """The job of this operation that is in the lane now is wanted no more; its undo may be."""
+        if self._inside == sequence:
+            self._abandoned = sequence
+            self.bell.set()
+
     def check(self, instance: InstanceId, sequence: int) -> None:
         """Let a job go on.
 
         Raises:
-            Cancelled: A newer operation has asked since.
+            Cancelled: A newer operation has asked since, or somebody has cancelled this one
+                (``ABANDONED``).
         """
+        if sequence == self._abandoned:
+            raise Cancelled(f"The operation on instance {instance} was cancelled.", ABANDONED)
         if sequence < self.newest:
             raise Cancelled(
                 f"A newer operation on instance {instance} has taken over.",
@@ -72,7 +84,11 @@ class Lane:
             async with self._turn:
                 self.check(instance, sequence)
                 self.bell.clear()
-                yield
+                self._inside = sequence
+                try:
+                    yield
+                finally:
+                    self._inside = self._abandoned = 0
         finally:
             self._jobs -= 1
 

@@ -20,6 +20,10 @@ class HostHandle:
         outcome: HostOutcome = await self._actor.call("run", job)
         return outcome
 
+    async def abandon(self, instance: InstanceId, sequence: int) -> None:
+        """As ``Host.abandon``."""
+        await self._actor.call("abandon", instance, sequence)
+
     async def console_output(self, instance: InstanceId, offset: int, limit: int) -> ConsoleOutput:
         """As ``Host.console_output``."""
         output: ConsoleOutput = await self._actor.call("console_output", instance, offset, limit)

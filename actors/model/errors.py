@@ -175,6 +175,10 @@ class Expired(ComputeError):
     default_reason = "DEADLINE_EXCEEDED"
 
 
+#: Reason of a ``Cancelled``: not a newer operation, but the wish to end this one.
+ABANDONED = "ABANDONED"
+
+
 class Cancelled(ComputeError):
     """The caller cancelled it, or a delete interrupted it."""
 

@@ -110,6 +110,14 @@ class Host(Protocol):
         """
         ...
 
+    async def abandon(self, instance: InstanceId, sequence: int) -> None:
+        """The job of this operation is wanted no more, should one be under way.
+
+        It ends after its step, or within it where that may take long, with ``Cancelled``
+        (``ABANDONED``). What it has done is the operation's to undo.
+        """
+        ...
+
     async def console_output(self, instance: InstanceId, offset: int, limit: int) -> ConsoleOutput:
         """At most ``limit`` bytes of the console log from ``offset``.
 

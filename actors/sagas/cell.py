@@ -90,6 +90,7 @@ class Cell:
         self._turn = asyncio.Lock()
         self._bell = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
 
     @property
     def record(self) -> InstanceRecord:
@@ -201,6 +202,8 @@ class Cell:
             )
             await self._durably(self._record, [asked], None)
             self.wake()
+            # Beside the answer, which must not wait for a host that is away.
+            self._telling = asyncio.create_task(self._engine.abandon(self.operation))
             return self.operation
 
     async def observe(self, event: PowerObserved | OperationLost) -> None:

@@ -10,11 +10,20 @@ next (``journal``). Three things can happen to a move:
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol, TypeVar, assert_never
 
-from actors.model.errors import Cancelled, ComputeError, Conflict, Expired, NoValidHost, Unavailable
+from actors.model.errors import (
+    ABANDONED,
+    Cancelled,
+    ComputeError,
+    Conflict,
+    Expired,
+    NoValidHost,
+    Unavailable,
+)
 from actors.model.ids import HostId
 from actors.model.instance import Fault, InstanceRecord, PowerState
 from actors.model.operation import Action, OperationRecord, OperationState
@@ -110,6 +119,13 @@ class Engine:
                 "",
                 {"operation": operation.id},
             )
+
+    async def abandon(self, operation: OperationRecord) -> None:
+        """Tell the host at work that a cancel has come. Where that fails, the step goes on."""
+        if operation.host_id is not None:
+            host = self._cluster.hosts.host(operation.host_id)
+            with suppress(ComputeError):
+                await host.abandon(operation.instance, operation.sequence)
 
     def progressed(self, operation: OperationRecord, act: HostStep) -> OperationRecord:
         """The operation, with a step noted that its host has done while others go on."""
@@ -262,7 +278,7 @@ class _Attempt:
         error = outcome.results[-1].error if outcome.results else None
         if error is None:
             return self._all_done(steps, outcome), steps, acts
-        if isinstance(error, Cancelled):
+        if isinstance(error, Cancelled) and error.reason != ABANDONED:
             raise error
         good = len(outcome.results) - 1
         if good:
@@ -284,6 +300,8 @@ class _Attempt:
         """What follows from an error: the end of the move, or None to try again."""
         now = self._engine.clock.now()
         operation = self._cell.operation
+        if isinstance(error, Cancelled):
+            return _Result(operation)  # the cancel that the host was told of turns it back
         if not isinstance(error, Unavailable) and not self._insists:
             return _Result(journal.failed(operation, step, _fault(operation, error, now), now))
         waited = self._engine.clock.monotonic() - self._since

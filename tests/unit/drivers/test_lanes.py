@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from actors.drivers.lanes import Lanes
-from actors.model.errors import Cancelled
+from actors.model.errors import ABANDONED, Cancelled
 from actors.model.ids import InstanceId
 
 ONE = InstanceId("1")
@@ -73,3 +73,16 @@ async def test_lanes_do_not_grow_for_ever(monkeypatch: pytest.MonkeyPatch) -> No
             lanes.lane(InstanceId(f"other {number}"))
         assert len(lanes._lanes) <= 12
         assert lanes.lane(ONE).newest == 5
+
+
+async def test_an_abandoned_job_ends_but_not_the_one_that_undoes_it() -> None:
+    lane = Lanes().lane(ONE)
+    async with lane.turn(ONE, 1):
+        lane.abandon(2)  # not here
+        lane.check(ONE, 1)
+        lane.abandon(1)
+        with pytest.raises(Cancelled) as refusal:
+            lane.check(ONE, 1)
+        assert refusal.value.reason == ABANDONED
+    async with lane.turn(ONE, 1):
+        lane.check(ONE, 1)
