@@ -47,7 +47,7 @@ def enter(home: Path) -> None:
         (home / name).mkdir(parents=True, exist_ok=True)
         Path(folder).mkdir(parents=True, exist_ok=True)
         check(_libc.mount(bytes(home / name), folder.encode(), None, MS_BIND, None))
-    # Beside version 1 of cgroups, libvirt cannot do with a tree of version 2 that has no controller.
+    # Beside version 1 of cgroups, libvirt cannot do with a tree of version 2 without controllers.
     # Where there is none, there is nothing to unmount.
     _libc.umount2(b"/sys/fs/cgroup/unified", MNT_DETACH)
     check(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
