@@ -14,6 +14,7 @@ from actors.hostnet import state_file
 from actors.hostnet.dnsmasq import Dnsmasq, Lease
 from actors.hostnet.metadata_door import MetadataDoor
 from actors.hostnet.plan import Plan
+from actors.hostnet.spoof_guard import Card, SpoofGuard
 from actors.hostnet.wiring import Built, Wiring
 from actors.model.ids import InstanceId
 from actors.model.instance import InstanceRecord
@@ -66,6 +67,7 @@ class Site:
         self._door = (
             MetadataDoor(metadata, self._plan.namespace, self.guest_at) if metadata else None
         )
+        self._guard = SpoofGuard(self._plan)
         #: As far as this process has heard of them.
         self._records: dict[InstanceId, InstanceRecord] = {}
         #: Counts changes of what is wished, and says which of them the host has.
@@ -140,6 +142,7 @@ class Site:
         """Look at everything again, next time."""
         with self._work:
             self._built = None
+            self._guard.doubt()
 
     def converge(self, ticket: int) -> None:
         """Bring the host to what is wished; done already when another thread served this ticket.
@@ -177,6 +180,7 @@ class Site:
             self._built = self._wiring.build(self._plan)
         elif self._reached == wished and self._dnsmasq.alive:
             return
+        self._keep_apart(leases)
         self._dnsmasq.serve(leases, self._built.wire)
         if self._door is not None:
             self._door.serve()
@@ -184,9 +188,25 @@ class Site:
     def _take_down(self) -> None:
         self._built = None
         self._listen_no_more()
+        self._guard.doubt()
         self._dnsmasq.stop(self._wiring.own_namespace(self._plan))
         if self._wiring.take_down(self._plan):
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _keep_apart(self, leases: tuple[Lease, ...]) -> None:
+        with self._wishes:
+            known = {lease.instance: self._records.get(lease.instance) for lease in leases}
+        if None in known.values() and not self._guard.known:
+            return  # as an earlier process left it, until we know all of its guests
+        self._guard.keep(
+            frozenset(
+                Card(nic.device, nic.mac, nic.address)
+                for record in known.values()
+                if record is not None
+                for nic in record.nics
+                if nic.network.id == self._network.id
+            )
+        )
 
     def _listen_no_more(self) -> None:
         if self._door is not None:

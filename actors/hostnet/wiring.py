@@ -21,6 +21,7 @@ from actors.hostnet.command import refused
 from actors.hostnet.links import Link, Links
 from actors.hostnet.namespace import Device, Namespace
 from actors.hostnet.plan import Plan
+from actors.hostnet.spoof_guard import SpoofGuard
 from actors.model.errors import HypervisorRefused
 
 _IPV6: Final = Path("/proc/sys/net/ipv6/conf")
@@ -82,6 +83,7 @@ class Wiring:
     def take_down(self, plan: Plan) -> bool:
         """Remove what we made; False when something of others keeps the bridge."""
         own_namespace = self.own_namespace(plan)
+        SpoofGuard(plan).remove()
         port = self._ours(plan.port, plan.port_mac, plan)
         if port is not None:
             self._links.delete(port)

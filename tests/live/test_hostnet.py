@@ -143,10 +143,12 @@ class ThrowAwayHost:
         answer = self.inside(namespace, "busybox", "ping", "-c1", "-W2", str(address), check=False)
         return "1 packets received" in answer
 
-    def add_guest(self, name: str, mac: str, bridge: str | None = PLAN.bridge) -> None:
+    def add_guest(
+        self, name: str, mac: str, bridge: str | None = PLAN.bridge, end: str = ""
+    ) -> None:
         """A namespace whose card is on the bridge, as a tap device would be."""
         self.run("ip", "netns", "add", name)
-        end = f"tap-{name}"
+        end = end or f"tap-{name}"
         self.run(
             "ip", "link", "add", end, "type", "veth",
             "peer", "name", name, "address", mac, "netns", name,
@@ -292,6 +294,35 @@ def test_each_guest_is_told_of_itself_also_by_the_next_process(host: ThrowAwayHo
             assert PLAN.namespace not in host.run("ip", "netns", "list")
         networks.close()
         assert told(host, "g6") == ""
+
+
+def test_no_guest_speaks_as_another(host: ThrowAwayHost, networks: HostNetworks) -> None:
+    networks.plain.open(nothing)
+    guests = {f"g{number}": instance(number) for number in (5, 6)}
+    for name, record in guests.items():
+        networks.ensure(record)
+        (nic,) = record.nics
+        host.add_guest(name, nic.mac, end=nic.device)
+        assert host.lease(name)["ip"] == str(nic.address)
+        host.inside(name, "ip", "route", "add", "169.254.169.254/32", "via", "10.0.0.2")
+    victim, thief = guests["g5"].nics[0], guests["g6"].nics[0]
+
+    def becomes(mac: str, address: str) -> None:
+        host.inside("g6", "ip", "link", "set", "g6", "address", mac)
+        host.inside("g6", "ip", "address", "flush", "dev", "g6")
+        host.inside("g6", "ip", "address", "add", f"{address}/24", "dev", "g6")
+        host.inside("g6", "ip", "route", "replace", "169.254.169.254/32", "via", "10.0.0.2")
+
+    for mac in (thief.mac, victim.mac):
+        becomes(mac, str(victim.address))
+        assert told(host, "g6") == ""
+        assert told(host, "g5", "/latest/meta-data/local-ipv4") == "10.0.0.5"
+    becomes(thief.mac, str(thief.address))
+    assert told(host, "g6", "/latest/meta-data/local-ipv4") == "10.0.0.6"
+    assert host.ping("g5", "10.0.0.6")
+    for record in guests.values():
+        networks.remove(record)
+    assert "novaray" not in host.run("nft", "list", "tables")
 
 
 def test_a_server_with_leases_reads_its_hosts_file_again_and_again(

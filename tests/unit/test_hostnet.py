@@ -23,6 +23,7 @@ from actors.hostnet.no_network import NoNetwork
 from actors.hostnet.plan import Plan
 from actors.hostnet.process import Process
 from actors.hostnet.site import Site
+from actors.hostnet.spoof_guard import Card, ruleset, table_of
 from actors.hostnet.wiring import Built, Wiring
 from actors.model.errors import HypervisorRefused
 from actors.model.flat_network import default_network
@@ -38,6 +39,7 @@ NETWORK = default_network(
     IPv4Network("10.0.0.0/24"),
 )
 SHARE = HostShare(b"secret", {})
+PLAN = Plan.of(NETWORK)
 LEASE = Lease(IPv4Address("10.0.0.5"), "fa:16:3e:00:00:05", InstanceId("vm"))
 
 
@@ -273,3 +275,12 @@ def test_no_network_builds_nothing(tmp_path: Path) -> None:
 
 def _implement_the_port(*networks: HostNetwork) -> None:
     """For the type checker."""
+
+
+def test_the_rules_against_pretending_hold_all_cards_and_may_hold_none() -> None:
+    card = Card("tap00000005-00", "fa:16:3e:00:00:05", IPv4Address("10.0.0.5"))
+    text = ruleset(table_of(PLAN), frozenset({card}))
+    assert text.startswith("table bridge novaray_brq7b293cb1_d9\n")
+    assert '"tap00000005-00" . fa:16:3e:00:00:05' in text
+    assert '"tap00000005-00" . 10.0.0.5' in text
+    assert "elements" not in ruleset(table_of(PLAN), frozenset())
