@@ -159,6 +159,7 @@ def _extra_disks(record: InstanceRecord, place: Place) -> tuple[Disk, ...]:
             target=disk.target,
             format="raw",
             cache=place.cache,
+            discard="unmap",
             iotune=tuning.io_tune(record.flavor),
         )
         for disk in extra_disks(record.flavor)
