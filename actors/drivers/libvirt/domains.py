@@ -17,8 +17,7 @@ from actors.ports.hypervisor import Guest
 
 _log = logging.getLogger(__name__)
 
-#: Whatever would make virDomainUndefine refuse goes with the domain. The test driver knows these
-#: two flags.
+#: Whatever would make virDomainUndefine refuse goes with the domain.
 _UNDEFINE: Final = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
     | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
