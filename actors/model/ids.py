@@ -19,6 +19,8 @@ ImageId = NewType("ImageId", str)
 FlavorId = NewType("FlavorId", str)
 NetworkId = NewType("NetworkId", str)
 PortId = NewType("PortId", str)
+VolumeId = NewType("VolumeId", str)
+SnapshotId = NewType("SnapshotId", str)
 
 _NAMESPACE = uuid.UUID("6d1f5c0e-8a53-5f0c-9a1e-6e6f76617261")
 
@@ -70,3 +72,13 @@ def split_operation_id(operation: OperationId) -> tuple[InstanceId, int]:
     if not dot or not sequence.isdecimal():
         raise ValueError(operation)
     return InstanceId(instance), int(sequence)
+
+
+def volume_id_for(project: ProjectId, request_id: RequestId) -> VolumeId:
+    """The id of the volume that this request makes: a retried create finds its first try."""
+    return VolumeId(str(uuid.uuid5(_NAMESPACE, f"volumes/{project}/{request_id}")))
+
+
+def snapshot_id_for(project: ProjectId, request_id: RequestId) -> SnapshotId:
+    """The id of the volume snapshot that this request makes."""
+    return SnapshotId(str(uuid.uuid5(_NAMESPACE, f"snapshots/{project}/{request_id}")))

@@ -22,6 +22,7 @@ from actors.model.keypair import Keypair
 from actors.model.network import Network, Port
 from actors.model.operation import OperationRecord
 from actors.model.query import Event, EventKind
+from actors.model.volume import Volume, VolumeSnapshot
 from actors.ports.store import Eviction, Put, Table
 
 
@@ -64,6 +65,8 @@ COLUMNS: Final[Mapping[Table, Columns]] = MappingProxyType(
         Table.KEYPAIRS: Columns("id", ("user", "name")),
         Table.EVICTIONS: Columns("id", ("host_id", "instance")),
         Table.GUEST_DATA: Columns("id", ("instance",)),
+        Table.VOLUMES: Columns("id", ("project",), ("status",)),
+        Table.VOLUME_SNAPSHOTS: Columns("id", ("volume", "project")),
     }
 )
 
@@ -167,6 +170,24 @@ def put_eviction(eviction: Eviction) -> Put:
 def put_guest_data(data: GuestData) -> Put:
     """The row of what a guest is told."""
     return Put(Table.GUEST_DATA, data.id, data.generation, data.model_dump_json(), (data.instance,))
+
+
+def put_volume(volume: Volume) -> Put:
+    """The row of a volume."""
+    columns = (volume.project, volume.status.value)
+    return Put(Table.VOLUMES, volume.id, volume.generation, volume.model_dump_json(), columns)
+
+
+def put_volume_snapshot(snapshot: VolumeSnapshot) -> Put:
+    """The row of a snapshot of a volume."""
+    columns = (snapshot.volume, snapshot.project)
+    return Put(
+        Table.VOLUME_SNAPSHOTS,
+        snapshot.id,
+        snapshot.generation,
+        snapshot.model_dump_json(),
+        columns,
+    )
 
 
 def eviction_key(host_id: HostId, instance: InstanceId) -> str:

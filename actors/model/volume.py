@@ -1,0 +1,122 @@
+"""Volumes: disks that outlive instances (Cinder's record, in short)."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from actors.model.base import Instant, Record, StoredRecord
+from actors.model.ids import (
+    HostId,
+    InstanceId,
+    ProjectId,
+    RequestId,
+    SnapshotId,
+    UserId,
+    VolumeId,
+)
+from actors.model.image import BootFile
+from actors.model.labels import Description, InstanceName, Metadata
+
+#: GiB: as large as Cinder's largest by default.
+SIZE_LIMIT = 16_384
+
+VolumeSize = Annotated[int, Field(ge=1, le=SIZE_LIMIT)]
+
+
+class VolumeStatus(StrEnum):
+    """Cinder's words."""
+
+    AVAILABLE = "available"
+    ATTACHING = "attaching"
+    IN_USE = "in-use"
+    DETACHING = "detaching"
+    #: Its host removes the bytes; then it is gone.
+    DELETING = "deleting"
+
+
+class Attachment(StoredRecord):
+    """Which instance has it."""
+
+    instance: InstanceId
+    #: Sequence number of the operation that attaches or detaches it: an older one's word is late.
+    sequence: int
+    since: Instant
+
+
+class Volume(StoredRecord):
+    """One volume. The VolumeActor is its only writer.
+
+    Its bytes lie on one host, where they are made when it is first attached.
+    """
+
+    id: VolumeId
+    project: ProjectId
+    user: UserId
+    name: str = ""
+    description: str = ""
+    metadata: dict[str, str] = Field(default_factory=dict)
+    size_gb: int = Field(ge=1)
+    status: VolumeStatus = VolumeStatus.AVAILABLE
+    #: What its bytes begin as; None for nothing.
+    image: BootFile | None = None
+    snapshot: SnapshotId | None = None
+    #: Where its bytes lie; None while there are none.
+    host_id: HostId | None = None
+    host: str | None = None
+    #: They lie in a folder that all hosts have: ``host_id`` is the host that had it last.
+    shared: bool = False
+    attachment: Attachment | None = None
+    created: Instant
+    generation: int = 1
+
+
+class VolumeSnapshot(StoredRecord):
+    """A volume as it was at one moment. Its bytes lie where the volume's do."""
+
+    id: SnapshotId
+    volume: VolumeId
+    project: ProjectId
+    name: str = ""
+    description: str = ""
+    size_gb: int
+    #: Whether the bytes are there. Until then the host is copying them.
+    ready: bool = False
+    host_id: HostId | None = None
+    created: Instant
+    generation: int = 1
+
+
+class CreateVolume(Record):
+    """A volume that is to be. ``id`` follows from the request."""
+
+    id: VolumeId
+    project: ProjectId
+    user: UserId
+    request_id: RequestId
+    name: InstanceName | None = None
+    description: Description = ""
+    metadata: Metadata = Field(default_factory=dict)
+    size_gb: VolumeSize
+    image: BootFile | None = None
+    snapshot: SnapshotId | None = None
+    shared: bool = False
+
+
+class CreateVolumeSnapshot(Record):
+    """A snapshot that is to be. ``id`` follows from the request."""
+
+    id: SnapshotId
+    volume: VolumeId
+    project: ProjectId
+    name: InstanceName | None = None
+    description: Description = ""
+
+
+class VolumeChanges(Record):
+    """What can be changed of a volume. None leaves a field as it is."""
+
+    name: InstanceName | None = None
+    description: Description | None = None
+    metadata: Metadata | None = None
+    size_gb: VolumeSize | None = None
