@@ -24,10 +24,10 @@ from actors.drivers.contents import (
 )
 from actors.drivers.disk_format import virtual_size
 from actors.drivers.uploads import Uploads, wrong_offset
-from actors.model.errors import AlreadyExists, Conflict, Invalid, NotFound, Stale
-from actors.model.ids import ImageId
+from actors.model.errors import AlreadyExists, Conflict, Invalid, NotFound, QuotaExceeded, Stale
+from actors.model.ids import ImageId, ProjectId
 from actors.model.image import Image, ImageStatus
-from actors.model.image_commands import ImageChanges
+from actors.model.image_commands import IMAGE_LIMIT, ImageChanges
 from actors.ports.clock import Clock
 from actors.ports.store import Remove, Store, Table
 from actors.store.owner import Owner
@@ -143,6 +143,7 @@ class ImageActor:
             await self._sweep(registry)
             known = registry.images.get(image.id)
             if known is None:
+                _check_quota(image.project, registry)
                 return await self._put(
                     registry, image.evolve(status=ImageStatus.QUEUED, sha256="", generation=1)
                 )
@@ -344,6 +345,15 @@ class ImageActor:
         unfinished = [i.id for i in registry.images.values() if i.status is ImageStatus.SAVING]
         before = self._clock.now().timestamp() - UPLOAD_PATIENCE
         return list(self._uploads.abandoned(unfinished, before))
+
+
+def _check_quota(project: ProjectId, registry: _Registry) -> None:
+    if sum(image.project == project for image in registry.images.values()) >= IMAGE_LIMIT:
+        raise QuotaExceeded(
+            f"Project {project} has {IMAGE_LIMIT} images, and may have no more. Delete some.",
+            "IMAGE_QUOTA_EXCEEDED",
+            metadata={"project": project, "limit": str(IMAGE_LIMIT)},
+        )
 
 
 def _check_sum(image: Image, sha256: str, wanted: str | None) -> None:

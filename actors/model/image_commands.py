@@ -13,9 +13,11 @@ from actors.model.ids import ImageId, ProjectId
 from actors.model.image import DiskFormat, Image
 from actors.model.labels import NAME_LIMIT, InstanceName
 
+#: Of one project: every gateway holds the records of all images in memory.
+IMAGE_LIMIT: Final = 1000
 #: Glance: ``image_property_quota``.
 PROPERTY_LIMIT: Final = 128
-#: Bytes of all keys and values: every gateway holds the records of all images in memory.
+#: Bytes of all keys and values.
 PROPERTY_BYTES: Final = 16_384
 #: Glance's columns for GiB and MiB are 32 bits wide.
 MINIMUM_LIMIT: Final = 2**31 - 1

@@ -45,6 +45,7 @@ class Images(ImageBytes, Protocol):
 
         Raises:
             AlreadyExists: The id belongs to another image.
+            QuotaExceeded: The project has as many images as one may have.
         """
         ...
 

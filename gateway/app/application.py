@@ -16,6 +16,7 @@ from gateway.app.images import ImageCases
 from gateway.app.instances import InstanceCases
 from gateway.app.keypairs import KeypairCases
 from gateway.app.operations import OperationCases
+from gateway.app.rebuilds import RebuildCases
 from gateway.app.tokens import Signer
 from gateway.app.watch import HEARTBEAT_SECONDS, PATIENCE_SECONDS, WatchCases
 
@@ -51,6 +52,7 @@ class Application:
         self.keypairs: Final = KeypairCases(compute.keypairs, signer)
         guests = GuestDataMaker(self.keypairs, secret, force_config_drive=force_config_drive)
         self.instances: Final = InstanceCases(compute.instances, self.catalog, guests, signer)
+        self.rebuilds: Final = RebuildCases(self.instances, self.catalog, guests)
         self.edits: Final = EditCases(compute.instances)
         self.consoles: Final = ConsoleCases(
             self.instances, compute.instances, compute.guests, signer

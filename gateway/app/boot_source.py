@@ -69,10 +69,7 @@ def check_fit(flavor: Flavor, source: BootSource) -> None:
     Raises:
         Invalid: ``FLAVOR_TOO_SMALL``.
     """
-    if flavor.memory_mb < source.min_memory_mb:
-        raise _too_small(
-            flavor, source, f"{flavor.memory_mb} MiB of memory", f"{source.min_memory_mb} MiB"
-        )
+    check_memory(flavor, source)
     if flavor.disk_gb == 0:
         return
     if flavor.disk_gb < source.min_disk_gb:
@@ -82,6 +79,18 @@ def check_fit(flavor: Flavor, source: BootSource) -> None:
     if flavor.disk_gb * _GIB < source.virtual_size:
         raise _too_small(
             flavor, source, f"{flavor.disk_gb} GiB of disk", f"{source.virtual_size} bytes"
+        )
+
+
+def check_memory(flavor: Flavor, source: BootSource) -> None:
+    """Whether the flavor has the memory that the image asks for.
+
+    Raises:
+        Invalid: ``FLAVOR_TOO_SMALL``.
+    """
+    if flavor.memory_mb < source.min_memory_mb:
+        raise _too_small(
+            flavor, source, f"{flavor.memory_mb} MiB of memory", f"{source.min_memory_mb} MiB"
         )
 
 

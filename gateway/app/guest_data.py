@@ -47,9 +47,16 @@ class GuestDataMaker:
         self._force_config_drive = force_config_drive
 
     async def make(
-        self, caller: Principal, new: NewGuestData, instance: InstanceId, request: RequestId
+        self,
+        caller: Principal,
+        new: NewGuestData,
+        instance: InstanceId,
+        request: RequestId,
+        key_field: str = "instance.key_name",
     ) -> GuestData:
-        """The first version of a guest's data.
+        """A version of a guest's data, the first or a later one.
+
+        ``key_field`` is where the request names the key.
 
         Raises:
             Invalid: The user data is too large, or the caller has no such key pair.
@@ -64,7 +71,7 @@ class GuestDataMaker:
             )
         key = ""
         if new.key_name:
-            key = await self._keypairs.public_key(caller, new.key_name, "instance.key_name")
+            key = await self._keypairs.public_key(caller, new.key_name, key_field)
         return GuestData(
             id=operation_id(instance, 1),
             instance=instance,

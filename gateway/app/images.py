@@ -94,6 +94,7 @@ class ImageCases:
             Forbidden: A reader; or a public image, by somebody who is no admin.
             Invalid: Its kernel or ramdisk is not there, or is none.
             AlreadyExists: The id belongs to another image.
+            QuotaExceeded: The project has as many images as one may have.
         """
         need_role(caller, Role.MEMBER)
         if command.public:

@@ -9,6 +9,7 @@ from actors.model.commands import CreateInstance, InstanceCommand
 from actors.model.details import Details
 from actors.model.errors import Invalid, NotFound
 from actors.model.flavor import Flavor
+from actors.model.guest_data import GuestData
 from actors.model.identity import Principal, Role
 from actors.model.ids import FlavorId, ImageId, InstanceId, ProjectId, RequestId, instance_id_for
 from actors.model.image import BootSource
@@ -62,6 +63,9 @@ class Change:
     #: None leaves it to flavor and image.
     grace_seconds: float | None = None
     details: Details | None = None
+    #: What the guest is told anew, and the fields that it takes over from what there is.
+    guest_data: GuestData | None = None
+    guest_data_keeps: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,8 @@ class InstanceCases:
             generation=change.generation,
             grace_seconds=change.grace_seconds,
             details=change.details,
+            guest_data=change.guest_data,
+            guest_data_keeps=change.guest_data_keeps,
             admin=is_admin(caller),
         )
         try:

@@ -69,9 +69,14 @@ def upload(
             except Failure as failure:
                 if failure.code not in _PASSING and failure.reason != "UPLOAD_OFFSET":
                     raise
-                patience.spend(failure)
-                image = _found_again(client, image.name, patience)
-            if image.uploaded_size_bytes > offset:
+                image = _found_again(client, image.name)
+                # All is there, and the server reads it once more: that may take its time.
+                reads = image.uploaded_size_bytes == size and failure.code == "DEADLINE_EXCEEDED"
+                if image.uploaded_size_bytes > offset or reads:
+                    patience.renew()
+                else:
+                    patience.spend(failure)
+            else:
                 patience.renew()
             offset = image.uploaded_size_bytes
 
@@ -126,7 +131,8 @@ class _Patience:
         threading.Event().wait(_PAUSE_SECONDS)
 
 
-def _found_again(client: Client, name: str, patience: _Patience) -> Image:
+def _found_again(client: Client, name: str) -> Image:
+    patience = _Patience()
     while True:
         try:
             return client.get_image(name)

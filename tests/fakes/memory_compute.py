@@ -54,6 +54,9 @@ _ENDS_AS = {
     Action.DELETE: (VmState.DELETED, PowerState.NOSTATE),
     Action.SOFT_DELETE: (VmState.SOFT_DELETED, PowerState.SHUTDOWN),
     Action.RESTORE: (VmState.ACTIVE, PowerState.RUNNING),
+    Action.REBUILD: (VmState.ACTIVE, PowerState.RUNNING),
+    Action.RESCUE: (VmState.RESCUED, PowerState.RUNNING),
+    Action.UNRESCUE: (VmState.ACTIVE, PowerState.RUNNING),
 }
 
 

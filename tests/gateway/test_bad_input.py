@@ -144,6 +144,17 @@ OTHERS: list[tuple[str, Fields, grpc.StatusCode, str]] = [
             "Unshelve",
         )
     ),
+    *(
+        (f"InstanceService.{verb}Instance", fields, code, reason)
+        for verb, fields, code, reason in (
+            ("Rebuild", {"name": NOWHERE, "image": "images/cirros"}, MISSING, "INSTANCE_NOT_FOUND"),
+            ("Rebuild", {"name": NOWHERE}, INVALID, "RESOURCE_NAME_INVALID"),
+            ("Rescue", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND"),
+            ("Rescue", {"name": NOWHERE, "image": "x"}, INVALID, "RESOURCE_NAME_INVALID"),
+            ("Unrescue", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND"),
+            ("Unrescue", {"name": NOWHERE, "grace_seconds": 1e9}, INVALID, "FIELD_INVALID"),
+        )
+    ),
     (
         "InstanceService.CreateInstanceImage",
         {"name": NOWHERE, "image_display_name": "kept"},

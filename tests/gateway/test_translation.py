@@ -17,6 +17,7 @@ from actors.model.instance import (
     InstanceRecord,
     Lock,
     PowerState,
+    Rescue,
     Status,
     TaskState,
     VmState,
@@ -71,6 +72,7 @@ RECORD = InstanceRecord(
     hostname="web-1",
     tags=("blue",),
     lock=Lock(user=UserId("root"), by_admin=True, reason="audit"),
+    rescue=Rescue(source=source()),
     config_drive=True,
     nics=(nic(),),
     fault=FAULT,
@@ -133,6 +135,7 @@ def test_an_instance_has_every_field() -> None:
         "tags": ["blue"],
         "locked": True,
         "locked_reason": "audit",
+        "rescue_image": f"images/{RECORD.source.image}",
         "config_drive": True,
         "addresses": [
             {

@@ -16,6 +16,7 @@ from actors.model.errors import (
     Exhausted,
     Invalid,
     NotFound,
+    QuotaExceeded,
     Stale,
     TooLarge,
     Unavailable,
@@ -195,6 +196,19 @@ async def test_a_create_that_is_sent_again_is_the_same_image(bench: Bench) -> No
     assert (await bench.restart().create(wanted)).status is ImageStatus.SAVING
     with pytest.raises(AlreadyExists):
         await bench.actor.create(wanted.evolve(project=ProjectId("q")))
+
+
+async def test_a_project_has_no_more_than_its_share(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.image.IMAGE_LIMIT", 2)
+    first = await begun(bench)
+    await begun(bench)
+    with pytest.raises(QuotaExceeded) as raised:
+        await begun(bench)
+    assert raised.value.reason == "IMAGE_QUOTA_EXCEEDED"
+    assert await bench.actor.create(first) == first
+    await bench.actor.create(image("disk").evolve(project=ProjectId("q")))
 
 
 async def test_a_deleted_image_takes_its_upload_along(bench: Bench) -> None:

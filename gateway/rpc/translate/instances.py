@@ -94,6 +94,7 @@ def instance_message(
         tags=record.tags,
         locked=record.lock is not None,
         locked_reason=record.lock.reason if record.lock else "",
+        rescue_image=f"images/{record.rescue.source.image}" if record.rescue else "",
     )
 
 

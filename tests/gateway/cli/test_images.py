@@ -106,11 +106,23 @@ def test_the_same_command_line_goes_on_where_it_was(cloud: Cloud, nova: Nova, fi
     assert cloud.contents[started.name] == QCOW2
 
 
+def test_an_upload_that_gets_nowhere_ends(
+    cloud: Cloud, nova: Nova, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "PATIENCE_SECONDS", 0.05)
+    cloud.refuse["UploadImage"] = [grpc.StatusCode.DEADLINE_EXCEEDED] * 100
+    assert nova("image-upload", "--file", str(file), "mine").code == 1
+    assert len(cloud.requests("UploadImage")) < 100
+    cloud.refuse["UploadImage"] = [grpc.StatusCode.DEADLINE_EXCEEDED]
+    assert nova("image-upload", "--file", str(file), "mine").code == 0
+
+
 def test_a_gateway_that_stays_away_ends_it_with_what_to_do(
     cloud: Cloud, nova: Nova, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfer, "PATIENCE_SECONDS", 0.0)
     cloud.cuts = [1_000_000]
+    cloud.refuse["GetImage"] = [grpc.StatusCode.UNAVAILABLE] * 8
     ran = nova("image-upload", "--file", str(file), "mine")
     assert ran.code != 0
     assert "Hint: The same command line goes on where it was." in ran.err
