@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from cluster.config import Settings
-from cluster.hypervisor import host_share, read_vendor_data
+from cluster.hypervisor import host_share
 from cluster.trouble import Trouble
+from cluster.vendor_data import read_vendor_data
 
 
 def test_a_host_has_one_secret_and_nobody_reads_it(tmp_path: Path) -> None:
