@@ -316,12 +316,16 @@ class Cloud:
             del self.instances[meta.instance]
             operation.response.Pack(Empty())
             return
-        set_state(instance, "SHUTOFF" if action == "STOP" else "ACTIVE")
+        set_state(instance, ENDS.get(action, "ACTIVE"))
         if action == "CREATE":
             instance.launch_time.CopyFrom(at(34))
             if not instance.addresses:
                 instance.addresses.add(network="private", address="10.0.0.9")
         operation.response.Pack(instance)
+
+
+#: What a server is after an action; ACTIVE after the others.
+ENDS = {"STOP": "SHUTOFF", "PAUSE": "PAUSED", "SUSPEND": "SUSPENDED"}
 
 
 def set_state(instance: Instance, state: str) -> None:
@@ -330,6 +334,8 @@ def set_state(instance: Instance, state: str) -> None:
         "BUILD": ("BUILDING", "NOSTATE", "SCHEDULING"),
         "ACTIVE": ("ACTIVE", "RUNNING", "UNSPECIFIED"),
         "SHUTOFF": ("STOPPED", "SHUTDOWN", "UNSPECIFIED"),
+        "PAUSED": ("PAUSED", "PAUSED", "UNSPECIFIED"),
+        "SUSPENDED": ("SUSPENDED", "SUSPENDED", "UNSPECIFIED"),
         "ERROR": ("ERROR", "NOSTATE", "UNSPECIFIED"),
     }[state]
     instance.state = Instance.State.Value(f"STATE_{state}")
@@ -426,6 +432,21 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
 
     def StopInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._change(request, context, "STOP")
+
+    def RebootInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "REBOOT")
+
+    def PauseInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "PAUSE")
+
+    def UnpauseInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "UNPAUSE")
+
+    def SuspendInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "SUSPEND")
+
+    def ResumeInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "RESUME")
 
     def GetConsoleOutput(self, request: Any, context: Any) -> Any:
         self.enter(request, context, "GetConsoleOutput")
