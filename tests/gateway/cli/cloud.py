@@ -74,6 +74,7 @@ IMAGES = (
     ("ac4ab80a-95f2-4327-a1a7-2f559225629e", f"{UEC}-kernel", "AKI"),
     ("b9859daf-a4b9-4754-a962-21a970289dea", f"{UEC}-ramdisk", "ARI"),
 )
+
 BOOT_STEPS = ("claim", "ports", "disk", "domain")
 
 
@@ -393,6 +394,10 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
         # A host may make the drive although nobody asked for it; at first there is none.
         instance.config_drive = request.instance.config_drive
         operation = self.cloud.add_operation(instance, "CREATE", request_id=request.request_id)
+        return self._told(request, operation)
+
+    def _told(self, request: Any, operation: operations_pb2.Operation) -> operations_pb2.Operation:
+        """The operation as the answer of its call has it."""
         told = InstanceOperationMetadata()
         operation.metadata.Unpack(told)
         told.admin_password = request.admin_password or "u7wKfV3m77Bv"
@@ -433,20 +438,31 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
     def StopInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._change(request, context, "STOP")
 
-    def RebootInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
-        return self._change(request, context, "REBOOT")
+    def RebuildInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        answer = self._told(request, self._change(request, context, "REBUILD"))
+        self._find(request.name, context).state = Instance.STATE_REBUILD
+        return answer
 
-    def PauseInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
-        return self._change(request, context, "PAUSE")
+    def RescueInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._told(request, self._change(request, context, "RESCUE"))
 
-    def UnpauseInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
-        return self._change(request, context, "UNPAUSE")
+    def UnrescueInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "UNRESCUE")
 
-    def SuspendInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
-        return self._change(request, context, "SUSPEND")
+    def CreateInstanceImage(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "CREATE_IMAGE")
 
-    def ResumeInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
-        return self._change(request, context, "RESUME")
+    def BackupInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "CREATE_BACKUP")
+
+    def ShelveInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "SHELVE")
+
+    def OffloadInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "SHELVE_OFFLOAD")
+
+    def UnshelveInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "UNSHELVE")
 
     def GetConsoleOutput(self, request: Any, context: Any) -> Any:
         self.enter(request, context, "GetConsoleOutput")
