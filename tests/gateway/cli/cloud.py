@@ -438,6 +438,21 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
     def StopInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._change(request, context, "STOP")
 
+    def RebootInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "REBOOT")
+
+    def PauseInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "PAUSE")
+
+    def UnpauseInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "UNPAUSE")
+
+    def SuspendInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "SUSPEND")
+
+    def ResumeInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "RESUME")
+
     def RebuildInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         answer = self._told(request, self._change(request, context, "REBUILD"))
         self._find(request.name, context).state = Instance.STATE_REBUILD
@@ -450,16 +465,16 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
         return self._change(request, context, "UNRESCUE")
 
     def CreateInstanceImage(self, request: Any, context: Any) -> operations_pb2.Operation:
-        return self._change(request, context, "CREATE_IMAGE")
+        return self._change(request, context, "CREATE_IMAGE", "CreateInstanceImage")
 
     def BackupInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
-        return self._change(request, context, "CREATE_BACKUP")
+        return self._change(request, context, "CREATE_BACKUP", "BackupInstance")
 
     def ShelveInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._change(request, context, "SHELVE")
 
     def OffloadInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
-        return self._change(request, context, "SHELVE_OFFLOAD")
+        return self._change(request, context, "SHELVE_OFFLOAD", "OffloadInstance")
 
     def UnshelveInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._change(request, context, "UNSHELVE")
@@ -482,8 +497,10 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
                 context.abort(grpc.StatusCode.UNAVAILABLE, "")
             yield message
 
-    def _change(self, request: Any, context: Any, action: str) -> operations_pb2.Operation:
-        self.enter(request, context, f"{action.title()}Instance")
+    def _change(
+        self, request: Any, context: Any, action: str, method: str = ""
+    ) -> operations_pb2.Operation:
+        self.enter(request, context, method or f"{action.title()}Instance")
         instance = self._find(request.name, context)
         return self.cloud.add_operation(instance, action, 2, request.request_id)
 
