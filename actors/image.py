@@ -6,7 +6,6 @@ it. Files are handled in threads. What a host makes of an image is not known her
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
@@ -24,10 +23,11 @@ from actors.drivers.contents import (
 )
 from actors.drivers.disk_format import virtual_size
 from actors.drivers.uploads import Uploads, wrong_offset
-from actors.model.errors import AlreadyExists, Conflict, Invalid, NotFound, QuotaExceeded, Stale
-from actors.model.ids import ImageId, ProjectId
+from actors.model.errors import AlreadyExists, Invalid, NotFound, Stale
+from actors.model.ids import ImageId
 from actors.model.image import Image, ImageStatus
-from actors.model.image_commands import IMAGE_LIMIT, ImageChanges
+from actors.model.image_commands import ImageChanges
+from actors.model.image_registry import ImageRegistry
 from actors.ports.clock import Clock
 from actors.ports.store import Remove, Store, Table
 from actors.store.owner import Owner
@@ -40,51 +40,6 @@ DEFAULT_MAX_BYTES: Final = 1 << 40
 UPLOAD_PATIENCE: Final = 86_400.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Registry:
-    """All images by id."""
-
-    images: dict[ImageId, Image] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return f"{len(self.images)} images"
-
-    def get(self, image: ImageId) -> Image:
-        """The image with this id."""
-        if image not in self.images:
-            raise NotFound(
-                f"Image {image} could not be found.", "IMAGE_NOT_FOUND", "", {"image": image}
-            )
-        return self.images[image]
-
-    def named(self, image: Image) -> tuple[Image, ...]:
-        """The images with bytes that have this one's project and name."""
-        return tuple(
-            known
-            for known in self.images.values()
-            if (known.project, known.name) == (image.project, image.name) and known.sha256
-        )
-
-    def uses(self, sha256: str) -> bool:
-        """Whether any image has this content."""
-        return any(image.sha256 == sha256 for image in self.images.values())
-
-    def held_by(self, image: Image) -> Image | None:
-        """An image that boots with this one as its kernel or ramdisk, if it counts.
-
-        What other projects make of a public kernel for themselves does not keep it.
-        """
-        return next(
-            (
-                other
-                for other in self.images.values()
-                if image.id in (other.kernel_id, other.ramdisk_id)
-                and (other.public or other.project == image.project)
-            ),
-            None,
-        )
 
 
 class ImageActor:
@@ -143,7 +98,7 @@ class ImageActor:
             await self._sweep(registry)
             known = registry.images.get(image.id)
             if known is None:
-                _check_quota(image.project, registry)
+                registry.check_quota(image.project)
                 return await self._put(
                     registry, image.evolve(status=ImageStatus.QUEUED, sha256="", generation=1)
                 )
@@ -220,7 +175,7 @@ class ImageActor:
             gone = registry.images.get(image)
             if gone is None:
                 return
-            _check_free(gone, registry.held_by(gone))
+            registry.check_free(gone)
             del registry.images[image]
             await self._owner.commit((), (Remove(Table.IMAGES, image),))
             await asyncio.to_thread(self._uploads.remove, image)
@@ -296,7 +251,7 @@ class ImageActor:
                     registry, found.evolve(status=status, generation=found.generation + 1)
                 )
 
-    async def _put(self, registry: _Registry, image: Image) -> Image:
+    async def _put(self, registry: ImageRegistry, image: Image) -> Image:
         registry.images[image.id] = image
         await self._owner.commit((put_image(image),))
         return image
@@ -315,16 +270,16 @@ class ImageActor:
             virtual_size=virtual_size(incoming.path, image.disk_format, self._max_bytes),
         )
 
-    async def _load(self) -> _Registry:
+    async def _load(self) -> ImageRegistry:
         bodies = await self._store.load(Table.IMAGES)
         images = map(Image.model_validate_json, bodies)
-        registry = _Registry({image.id: image for image in images})
+        registry = ImageRegistry({image.id: image for image in images})
         if not self._prepared:
             await asyncio.to_thread(self._prepare, registry)
             self._prepared = True
         return registry
 
-    def _prepare(self, registry: _Registry) -> None:
+    def _prepare(self, registry: ImageRegistry) -> None:
         prepare(self._directory)
         for image in self._abandoned(registry):
             self._uploads.remove(image)
@@ -334,26 +289,17 @@ class ImageActor:
         if strays:
             _log.warning("images: %d files belong to no image: %s", len(strays), strays[:5])
 
-    async def _sweep(self, registry: _Registry) -> None:
+    async def _sweep(self, registry: ImageRegistry) -> None:
         """Make room: whoever begins an upload takes away those that were given up."""
         for image in await asyncio.to_thread(self._abandoned, registry):
             if not self._upload(image).locked():
                 _log.info("images: the upload of %s was given up", image)
                 await asyncio.to_thread(self._uploads.remove, image)
 
-    def _abandoned(self, registry: _Registry) -> list[ImageId]:
-        unfinished = [i.id for i in registry.images.values() if i.status is ImageStatus.SAVING]
+    def _abandoned(self, registry: ImageRegistry) -> list[ImageId]:
+        unfinished = registry.unfinished()
         before = self._clock.now().timestamp() - UPLOAD_PATIENCE
         return list(self._uploads.abandoned(unfinished, before))
-
-
-def _check_quota(project: ProjectId, registry: _Registry) -> None:
-    if sum(image.project == project for image in registry.images.values()) >= IMAGE_LIMIT:
-        raise QuotaExceeded(
-            f"Project {project} has {IMAGE_LIMIT} images, and may have no more. Delete some.",
-            "IMAGE_QUOTA_EXCEEDED",
-            metadata={"project": project, "limit": str(IMAGE_LIMIT)},
-        )
 
 
 def _check_sum(image: Image, sha256: str, wanted: str | None) -> None:
@@ -363,22 +309,6 @@ def _check_sum(image: Image, sha256: str, wanted: str | None) -> None:
             "it again.",
             "IMAGE_CHECKSUM_MISMATCH",
             metadata={"sha256": f"is not {sha256}"},
-        )
-
-
-def _check_free(image: Image, holder: Image | None) -> None:
-    if image.protected:
-        raise Conflict(
-            f"Image {image.id} ({image.name}) is protected. Take its protection away first.",
-            "IMAGE_PROTECTED",
-            metadata={"image": image.id},
-        )
-    if holder is not None:
-        raise Conflict(
-            f"Image {image.id} ({image.name}) is the kernel or ramdisk of image {holder.id} "
-            f"({holder.name}). Delete that one first.",
-            "IMAGE_IN_USE",
-            metadata={"image": image.id, "used_by": holder.id},
         )
 
 

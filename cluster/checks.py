@@ -9,6 +9,7 @@ from typing import Final
 
 from cluster.config import Settings
 from cluster.trouble import Trouble
+from cluster.vendor_data import read_vendor_data
 
 #: Commands, and the Debian packages that have them.
 _COMMANDS: Final = {
@@ -35,10 +36,10 @@ def require_root(settings: Settings) -> None:
 
 
 def check_machine(settings: Settings) -> str:
-    """Commands; what was found of Python and Ray.
+    """Commands and files; what was found of Python and Ray.
 
     Raises:
-        Trouble: Commands are missing.
+        Trouble: Commands are missing, or the vendor data cannot be read.
     """
     wanted = {} if settings.is_test else {**_COMMANDS, **_HYPERVISOR}
     missing = {command: package for command, package in wanted.items() if not _found(command)}
@@ -47,6 +48,7 @@ def check_machine(settings: Settings) -> str:
             f"These commands are missing: {', '.join(missing)}.",
             f"Run: apt-get install {' '.join(sorted(set(missing.values())))}",
         )
+    read_vendor_data(settings.vendor_data)
     return f"novaray {version('novaray')}, Python {platform.python_version()}, Ray {version('ray')}"
 
 

@@ -4,21 +4,19 @@ Apart from ``cluster.spawn``, since a HostActor imports this in its own process,
 the whole cluster's code in its memory for it.
 """
 
-import json
 import secrets
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actors.drivers.libvirt.hypervisor import LibvirtHypervisor
 from actors.drivers.libvirt.settings import LibvirtSettings
 from actors.drivers.libvirt.testnode import write_test_node
-from actors.guestdata.guest import HostShare, Json
+from actors.guestdata.guest import HostShare
 from actors.hostnet.no_network import NoNetwork
 from actors.model.host import Inventory
 from actors.ports.hypervisor import HostNetwork
 from cluster.config import Settings
 from cluster.files import read_or_make
-from cluster.trouble import Trouble
+from cluster.vendor_data import read_vendor_data
 
 if TYPE_CHECKING:
     from actors.drivers.config_drive import ConfigDrives
@@ -64,30 +62,6 @@ def host_share(settings: Settings) -> HostShare:
     """
     secret = read_or_make(settings.state_dir / "guest-secret", secrets.token_hex(_SECRET_BYTES))
     return HostShare(bytes.fromhex(secret), read_vendor_data(settings.vendor_data))
-
-
-def read_vendor_data(path: Path | None) -> dict[str, Json]:
-    """The operator's words to all guests: a JSON object.
-
-    Raises:
-        Trouble: The file is not that.
-    """
-    if path is None:
-        return {}
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise _no_vendor_data(path, str(error)) from error
-    if not isinstance(value, dict):
-        raise _no_vendor_data(path, "it is no JSON object")
-    return value
-
-
-def _no_vendor_data(path: Path, why: str) -> Trouble:
-    return Trouble(
-        f"The vendor data in {path} cannot be read: {why}.",
-        'Write a JSON object into it ({"cloud-init": "#cloud-config"}), or unset vendor_data.',
-    )
 
 
 def _drives(settings: Settings) -> "ConfigDrives | None":

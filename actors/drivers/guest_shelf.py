@@ -19,7 +19,7 @@ class GuestShelf:
 
     def __init__(self, store: HostStore) -> None:
         self._store = store
-        self._found: OrderedDict[OperationId, GuestData | None] = OrderedDict()
+        self._found: OrderedDict[OperationId, GuestData] = OrderedDict()
 
     async def of(self, record: InstanceRecord) -> GuestData | None:
         """What this guest is told beside its record; None where there is nothing.
@@ -30,10 +30,13 @@ class GuestShelf:
         key = record.told
         if key is None:
             return None
-        if key not in self._found:
+        data = self._found.pop(key, None)
+        if data is None:
             text = await self._store.find(Table.GUEST_DATA, key)
-            self._found[key] = None if text is None else GuestData.model_validate_json(text)
-        self._found.move_to_end(key)
+            if text is None:  # replaced since: the record that was asked for is an old one
+                return None
+            data = GuestData.model_validate_json(text)
+        self._found[key] = data
         while len(self._found) > _KEPT:
             self._found.popitem(last=False)
-        return self._found[key]
+        return data

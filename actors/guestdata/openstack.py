@@ -25,17 +25,20 @@ OPENSTACK_VERSIONS: Final = (
 )  # fmt: skip
 
 
-def openstack_tree(guest: Guest, *, with_password: bool) -> dict[str, bytes]:
-    """All files below ``openstack/``, by path.
+def openstack_tree(
+    guest: Guest, *, with_password: bool, versions: tuple[str, ...] = OPENSTACK_VERSIONS
+) -> dict[str, bytes]:
+    """The files below ``openstack/``, by path.
 
     Args:
         guest: Whose.
         with_password: Put ``admin_pass`` into ``meta_data.json``. On the drive alone, as in Nova:
             the service answers whatever process of the guest asks.
+        versions: Of these alone. Injected files belong to none.
     """
     tree = {
         f"{version}/{name}": content
-        for version in OPENSTACK_VERSIONS
+        for version in versions
         for name, content in _documents(guest, version, with_password=with_password).items()
     }
     tree.update((file.content_path, file.content) for file in guest.files)

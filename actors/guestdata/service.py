@@ -39,7 +39,8 @@ def answer(guest: Guest, path: str) -> Answer | None:
 def _openstack(guest: Guest, parts: tuple[str, ...]) -> Answer | None:
     if not parts:
         return _lines(OPENSTACK_VERSIONS)
-    tree = openstack_tree(guest, with_password=False)
+    versions = tuple(version for version in OPENSTACK_VERSIONS if version == parts[0])
+    tree = openstack_tree(guest, with_password=False, versions=versions)
     path = "/".join(parts)
     if path in tree:
         return Answer(tree[path], _type_of(parts))

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Final, Protocol
 
 from actors.lifecycle import machine
@@ -148,7 +149,7 @@ class Cell:
             for effect in effects:
                 match effect:
                     case Interrupt():
-                        written.append(self._interrupted())
+                        written.append(self._interrupted(now))
                     case Begin(operation):
                         written.append(self._engine.begin(operation))
             if not written:
@@ -175,10 +176,11 @@ class Cell:
         async with self._turn:
             if self._record.vm_state is VmState.DELETED:
                 raise not_found(edit.instance)
-            record, effects = machine.step(self._record, Edited(edit, self._clock.now()))
+            now = self._clock.now()
+            record, effects = machine.step(self._record, Edited(edit, now))
             if record is self._record:
                 return record
-            ended = [self._interrupted() for effect in effects if isinstance(effect, Interrupt)]
+            ended = [self._interrupted(now) for effect in effects if isinstance(effect, Interrupt)]
             await self._durably(record, ended, None)
             if ended and self._runner is not None:
                 self._runner.cancel()
@@ -256,9 +258,8 @@ class Cell:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._bell.wait(), seconds)
 
-    def _interrupted(self) -> OperationRecord:
+    def _interrupted(self, now: datetime) -> OperationRecord:
         """The operation under way, ended: what it left is the newer operation's to remove."""
-        now = self._clock.now()
         operation = self.operation
         return operation.evolve(
             state=OperationState.CANCELLED,

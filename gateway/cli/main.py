@@ -14,6 +14,7 @@ from gateway.cli.commands import (
     console,
     flavors,
     history,
+    image_files,
     images,
     keypairs,
     look,
@@ -113,6 +114,7 @@ for group in (
     flavors,
     catalog,
     images,
+    image_files,
     keypairs,
     version,
 ):

@@ -30,6 +30,7 @@ from ray._private.authentication_test_utils import reset_auth_token_state
 from actors.handles.hosts import HostHandle
 from actors.handles.remote import host_name, instances_name
 from actors.model.commands import CreateInstance, InstanceCommand
+from actors.model.details import Details
 from actors.model.errors import Unavailable
 from actors.model.flavor import DEFAULT_FLAVORS
 from actors.model.host import Claim
@@ -263,7 +264,9 @@ class Caller:
         gone = _source(ImageId(str(uuid.uuid4())), "gone", sha256, 4096)
         return await self.handles.instances.create(self.create().evolve(source=gone))
 
-    async def act(self, instance: InstanceId, action: Action) -> Accepted:
+    async def act(
+        self, instance: InstanceId, action: Action, details: Details | None = None
+    ) -> Accepted:
         """Ask for an action on an instance."""
         return await self.handles.instances.submit(
             InstanceCommand(
@@ -272,7 +275,7 @@ class Caller:
                 user=USER,
                 request_id=RequestId(str(uuid.uuid4())),
                 action=action,
-                details=details_of(action),
+                details=details or details_of(action),
                 grace_seconds=0.5,
             )
         )

@@ -50,6 +50,21 @@ UPDATE = os.environ.get("NOVARAY_GOLDEN_UPDATE") == "1"
 #: Folders of one machine: nothing in a document may depend on them.
 MACHINE_PATHS = re.compile(r"/(?:work|workspace|mnt|Users|home/[a-z]+)/[\w.]|/tmp/[\w.]+/")
 
+#: After these the guest runs, whatever it did before.
+STARTS = frozenset(
+    {
+        Action.CREATE,
+        Action.START,
+        Action.REBOOT,
+        Action.UNPAUSE,
+        Action.RESUME,
+        Action.RESTORE,
+        Action.UNSHELVE,
+        Action.RESCUE,
+        Action.UNRESCUE,
+    }
+)
+
 PROGRAMS = {"nova": nova, "nova-manage": manage}
 
 
@@ -95,11 +110,24 @@ def _after(action: Action, state: VmState, end: OperationState) -> VmState:
         VmState.PAUSED: PowerState.PAUSED,
         VmState.SUSPENDED: PowerState.SUSPENDED,
     }
-    record = instance(vm_state=state, power_state=power.get(state, PowerState.NOSTATE))
-    # A host says with its answer what the guest has become.
-    told = PowerState(POWER.get(action, "running")) if end is OperationState.SUCCEEDED else None
-    after, _ = machine.step(record, Moved(operation(record, action, state=end), NOW, {}, told))
+    record = instance(
+        vm_state=state,
+        power_state=power.get(state, PowerState.NOSTATE),
+        task_state=TaskState.SPAWNING,
+    )
+    after, _ = machine.step(
+        record, Moved(operation(record, action, state=end), NOW, {}, _told(action, end))
+    )
     return after.vm_state
+
+
+def _told(action: Action, end: OperationState) -> PowerState | None:
+    """What its host says of the guest with the answer; None where it is as it was."""
+    if end is not OperationState.SUCCEEDED:
+        return None
+    if action in STARTS:
+        return PowerState.RUNNING
+    return PowerState(POWER[action]) if action in POWER else None
 
 
 def _begins_in(action: Action) -> list[VmState]:

@@ -201,7 +201,7 @@ async def test_a_create_that_is_sent_again_is_the_same_image(bench: Bench) -> No
 async def test_a_project_has_no_more_than_its_share(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.image.IMAGE_LIMIT", 2)
+    monkeypatch.setattr("actors.model.image_registry.IMAGE_LIMIT", 2)
     first = await begun(bench)
     await begun(bench)
     with pytest.raises(QuotaExceeded) as raised:

@@ -78,7 +78,9 @@ def ensure_extra_disks(folder: Path, record: InstanceRecord) -> None:
 
 
 def _make(path: Path, disk: ExtraDisk, record: InstanceRecord) -> None:
-    # A name of its own: what a killed process left may still be written to.
+    for left_over in path.parent.glob(f"*{_TEMPORARY}"):
+        left_over.unlink(missing_ok=True)
+    # A name of its own: the mkfs of a process that was killed may still write to the last one.
     new = path.with_name(f"{secrets.token_hex(4)}{_TEMPORARY}")
     try:
         new.touch(mode=0o600, exist_ok=False)

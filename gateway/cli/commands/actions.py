@@ -17,7 +17,8 @@ GraceOption = Annotated[
         metavar="SECONDS",
         min=0,
         max=3600,
-        help="How long a guest may take to shut down by itself; the server's choice is 60.",
+        help="How long a guest may take to shut down by itself; else its flavor or image says, "
+        "or 60.",
         show_default=False,
     ),
 ]

@@ -74,6 +74,7 @@ IMAGES = (
     ("ac4ab80a-95f2-4327-a1a7-2f559225629e", f"{UEC}-kernel", "AKI"),
     ("b9859daf-a4b9-4754-a962-21a970289dea", f"{UEC}-ramdisk", "ARI"),
 )
+
 BOOT_STEPS = ("claim", "ports", "disk", "domain")
 
 
@@ -316,12 +317,16 @@ class Cloud:
             del self.instances[meta.instance]
             operation.response.Pack(Empty())
             return
-        set_state(instance, "SHUTOFF" if action == "STOP" else "ACTIVE")
+        set_state(instance, ENDS.get(action, "ACTIVE"))
         if action == "CREATE":
             instance.launch_time.CopyFrom(at(34))
             if not instance.addresses:
                 instance.addresses.add(network="private", address="10.0.0.9")
         operation.response.Pack(instance)
+
+
+#: What a server is after an action; ACTIVE after the others.
+ENDS = {"STOP": "SHUTOFF", "PAUSE": "PAUSED", "SUSPEND": "SUSPENDED"}
 
 
 def set_state(instance: Instance, state: str) -> None:
@@ -330,6 +335,8 @@ def set_state(instance: Instance, state: str) -> None:
         "BUILD": ("BUILDING", "NOSTATE", "SCHEDULING"),
         "ACTIVE": ("ACTIVE", "RUNNING", "UNSPECIFIED"),
         "SHUTOFF": ("STOPPED", "SHUTDOWN", "UNSPECIFIED"),
+        "PAUSED": ("PAUSED", "PAUSED", "UNSPECIFIED"),
+        "SUSPENDED": ("SUSPENDED", "SUSPENDED", "UNSPECIFIED"),
         "ERROR": ("ERROR", "NOSTATE", "UNSPECIFIED"),
     }[state]
     instance.state = Instance.State.Value(f"STATE_{state}")
@@ -387,6 +394,10 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
         # A host may make the drive although nobody asked for it; at first there is none.
         instance.config_drive = request.instance.config_drive
         operation = self.cloud.add_operation(instance, "CREATE", request_id=request.request_id)
+        return self._told(request, operation)
+
+    def _told(self, request: Any, operation: operations_pb2.Operation) -> operations_pb2.Operation:
+        """The operation as the answer of its call has it."""
         told = InstanceOperationMetadata()
         operation.metadata.Unpack(told)
         told.admin_password = request.admin_password or "u7wKfV3m77Bv"
@@ -427,6 +438,47 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
     def StopInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._change(request, context, "STOP")
 
+    def RebootInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "REBOOT")
+
+    def PauseInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "PAUSE")
+
+    def UnpauseInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "UNPAUSE")
+
+    def SuspendInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "SUSPEND")
+
+    def ResumeInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "RESUME")
+
+    def RebuildInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        answer = self._told(request, self._change(request, context, "REBUILD"))
+        self._find(request.name, context).state = Instance.STATE_REBUILD
+        return answer
+
+    def RescueInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._told(request, self._change(request, context, "RESCUE"))
+
+    def UnrescueInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "UNRESCUE")
+
+    def CreateInstanceImage(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "CREATE_IMAGE", "CreateInstanceImage")
+
+    def BackupInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "CREATE_BACKUP", "BackupInstance")
+
+    def ShelveInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "SHELVE")
+
+    def OffloadInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "SHELVE_OFFLOAD", "OffloadInstance")
+
+    def UnshelveInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "UNSHELVE")
+
     def GetConsoleOutput(self, request: Any, context: Any) -> Any:
         self.enter(request, context, "GetConsoleOutput")
         log = self.cloud.console
@@ -445,8 +497,10 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
                 context.abort(grpc.StatusCode.UNAVAILABLE, "")
             yield message
 
-    def _change(self, request: Any, context: Any, action: str) -> operations_pb2.Operation:
-        self.enter(request, context, f"{action.title()}Instance")
+    def _change(
+        self, request: Any, context: Any, action: str, method: str = ""
+    ) -> operations_pb2.Operation:
+        self.enter(request, context, method or f"{action.title()}Instance")
         instance = self._find(request.name, context)
         return self.cloud.add_operation(instance, action, 2, request.request_id)
 

@@ -295,6 +295,34 @@ def test_stop_with_poll(nova: Nova) -> None:
     assert (ran.code, last) == (0, "Server MyFirstInstance is SHUTOFF (private=10.0.0.18).")
 
 
+@pytest.mark.parametrize(
+    ("options", "hard", "grace"),
+    [((), False, None), (("--hard",), True, None), (("--grace", "5"), False, 5.0)],
+)
+def test_a_reboot_is_soft_unless_told_otherwise(
+    cloud: Cloud, nova: Nova, options: tuple[str, ...], hard: bool, grace: float | None
+) -> None:
+    assert nova("reboot", *options, "MyFirstInstance").code == 0
+    (request,) = cloud.requests("RebootInstance")
+    assert request.hard is hard
+    assert (request.grace_seconds if request.HasField("grace_seconds") else None) == grace
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [("pause", "PAUSED"), ("unpause", "ACTIVE"), ("suspend", "SUSPENDED"), ("resume", "ACTIVE")],
+)
+def test_standing_still_and_going_on(cloud: Cloud, nova: Nova, word: str, state: str) -> None:
+    ran = nova(word, "--poll", "MyFirstInstance")
+    assert ran.code == 0
+    first, *_, last = ran.out.splitlines()
+    assert first == f"Request to {word} server MyFirstInstance has been accepted."
+    assert last == f"Server MyFirstInstance is {state} (private=10.0.0.18)."
+    (request,) = cloud.requests(f"{word.title()}Instance")
+    assert request.name == cloud.first.name
+    assert request.request_id
+
+
 def test_a_state_that_forbids_it(cloud: Cloud, nova: Nova) -> None:
     message = "Server MyFirstInstance is ACTIVE; only a SHUTOFF one can be started."
     cloud.refuse["StartInstance"] = [

@@ -21,6 +21,8 @@ SCREENS = {
     "console-log": ("console-log", "MyFirstInstance"),
     "stop": ("stop", "MyFirstInstance"),
     "start": ("start", "MyFirstInstance"),
+    "reboot": ("reboot", "MyFirstInstance"),
+    "pause": ("pause", "MyFirstInstance"),
     "delete": ("delete", "MyFirstInstance"),
     "list-long": ("list", "--long", "--all-projects"),
     "show-long": ("show", "--long", FIRST_ID),

@@ -3,9 +3,11 @@
 import collections
 import os
 import queue
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -111,6 +113,37 @@ class Client:
         request = instances_pb2.StopInstanceRequest(name=name, grace_seconds=grace_seconds)
         return self._act(self._instances.StopInstance, request)
 
+    def reboot(self, name: str, *, hard: bool = False, grace_seconds: float = 60) -> Operation:
+        """Reboot an instance."""
+        request = instances_pb2.RebootInstanceRequest(
+            name=name, hard=hard, grace_seconds=grace_seconds
+        )
+        return self._act(self._instances.RebootInstance, request)
+
+    def pause(self, name: str) -> Operation:
+        """Stop a guest's clock."""
+        return self._act(
+            self._instances.PauseInstance, instances_pb2.PauseInstanceRequest(name=name)
+        )
+
+    def unpause(self, name: str) -> Operation:
+        """Let a paused guest run on."""
+        return self._act(
+            self._instances.UnpauseInstance, instances_pb2.UnpauseInstanceRequest(name=name)
+        )
+
+    def suspend(self, name: str) -> Operation:
+        """Write a guest's memory to disk."""
+        return self._act(
+            self._instances.SuspendInstance, instances_pb2.SuspendInstanceRequest(name=name)
+        )
+
+    def resume(self, name: str) -> Operation:
+        """Bring a suspended guest back."""
+        return self._act(
+            self._instances.ResumeInstance, instances_pb2.ResumeInstanceRequest(name=name)
+        )
+
     def delete(self, name: str) -> Operation:
         """Delete an instance."""
         return self._act(
@@ -213,6 +246,18 @@ class Client:
         operation: Operation = self._operations.GetOperation(request, timeout=_CALL_SECONDS)
         return operation
 
+    @contextmanager
+    def watch(self) -> Iterator["Watch"]:
+        """What instances become, from about now on."""
+        request = instances_pb2.WatchInstancesRequest(parent=self._parent)
+        call = self._instances.WatchInstances(request)
+        watch = Watch(call)
+        try:
+            yield watch
+        finally:
+            call.cancel()
+            watch.join()
+
     # --- waiting ------------------------------------------------------------------------------
 
     def ended(self, name: str, seconds: float = 60) -> Operation:
@@ -246,6 +291,48 @@ class Client:
                     f"no login within {seconds:.0f} s: {waiting}; the first one's console:\n{end}"
                 )
             time.sleep(_POLL_SECONDS)
+
+
+class Watch(threading.Thread):
+    """A stream of changes, and when each of them came."""
+
+    def __init__(self, call: Any) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._call = call
+        self._came = threading.Condition()
+        self._seen: list[tuple[float, Instance]] = []
+        self.start()
+
+    def run(self) -> None:
+        """Note what comes."""
+        with suppress(grpc.RpcError):
+            for change in self._call:
+                if change.HasField("instance"):
+                    with self._came:
+                        self._seen.append((time.monotonic(), change.instance))
+                        self._came.notify_all()
+
+    def states(self, name: str) -> list[int]:
+        """All states that an instance was seen in."""
+        with self._came:
+            return [instance.state for _, instance in self._seen if instance.name == name]
+
+    def seen(self, name: str, state: int, since: float, seconds: float = 30) -> float:
+        """When, after ``since``, an instance was seen in a state, with nothing being done to it."""
+
+        def found() -> list[float]:
+            return [
+                at
+                for at, instance in self._seen
+                if at > since
+                and instance.name == name
+                and instance.state == state
+                and not instance.task_state
+            ]
+
+        with self._came:
+            assert self._came.wait_for(found, seconds), f"not seen: {Instance.State.Name(state)}"
+            return found()[0]
 
 
 def metadata(operation: Operation) -> Metadata:

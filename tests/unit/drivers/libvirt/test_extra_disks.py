@@ -39,6 +39,8 @@ def test_their_order_is_novas() -> None:
 
 def test_they_are_made_once_and_take_little_room(tmp_path: Path) -> None:
     record = sized(20, 512)
+    # What a killed process left.
+    (tmp_path / "0a1b2c3d.new").touch()
     ensure_extra_disks(tmp_path, record)
     ephemeral, swap = tmp_path / "disk.eph0", tmp_path / "disk.swap"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["disk.eph0", "disk.swap"]
