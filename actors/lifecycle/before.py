@@ -1,7 +1,8 @@
 """What an operation has to remember of the instance it changes, for the way back."""
 
-from actors.model.details import Details, Rebuild, Rebuilt, RescueBoot, Unrescue
-from actors.model.instance import InstanceRecord, PowerState
+from actors.model.details import Details, DetachVolume, Rebuild, Rebuilt, RescueBoot, Unrescue
+from actors.model.errors import Conflict
+from actors.model.instance import ROOT_TARGET, AttachedVolume, InstanceRecord, PowerState
 
 
 def remembered(record: InstanceRecord, details: Details | None) -> Details | None:
@@ -20,5 +21,22 @@ def remembered(record: InstanceRecord, details: Details | None) -> Details | Non
             return details.evolve(ran=ran)
         case Unrescue():
             return details.evolve(rescue=record.rescue, ran=ran)
+        case DetachVolume():
+            return details.evolve(attached=_attached(record, details))
         case _:
             return details
+
+
+def _attached(record: InstanceRecord, details: DetachVolume) -> AttachedVolume:
+    for attached in record.volumes:
+        if attached.volume == details.volume:
+            if attached.target == ROOT_TARGET:
+                raise Conflict(
+                    f"Instance {record.id} boots from volume {details.volume}; it cannot be "
+                    "detached. Delete the instance instead.",
+                    "VOLUME_IS_ROOT",
+                )
+            return attached
+    raise Conflict(
+        f"Volume {details.volume} is not attached to instance {record.id}.", "VOLUME_NOT_ATTACHED"
+    )

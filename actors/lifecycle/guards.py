@@ -39,6 +39,17 @@ _EVERY: Final = frozenset(VmState) - {VmState.DELETED}
 _ACTIVE: Final = frozenset({VmState.ACTIVE})
 #: What has a disk of its own, and no memory that would be lost with it.
 _REMADE: Final = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR})
+_PLUGGED: Final = frozenset(
+    {
+        VmState.ACTIVE,
+        VmState.PAUSED,
+        VmState.STOPPED,
+        VmState.RESIZED,
+        VmState.SOFT_DELETED,
+        VmState.SHELVED,
+        VmState.SHELVED_OFFLOADED,
+    }
+)
 _HAS_A_DISK: Final = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED})
 
 #: A hard reboot is the way out of these, should a guest or its QEMU hang.
@@ -114,6 +125,8 @@ ALLOWED: Final[dict[Action, Guard]] = {
         frozenset({VmState.SHELVED, VmState.SHELVED_OFFLOADED}),
         hint="Only a shelved instance can be unshelved.",
     ),
+    Action.ATTACH_VOLUME: Guard(_PLUGGED, hint="Stop it or start it first."),
+    Action.DETACH_VOLUME: Guard(_PLUGGED, hint="Stop it or start it first."),
 }
 
 #: A soft reboot asks the guest, so there must be one that runs (Nova: ``_soft_reboot``).

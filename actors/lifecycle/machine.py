@@ -51,6 +51,8 @@ _TASK_OF_ACTION: Final[dict[Action, TaskState]] = {
     Action.SHELVE: TaskState.SHELVING,
     Action.SHELVE_OFFLOAD: TaskState.SHELVING_OFFLOADING,
     Action.UNSHELVE: TaskState.UNSHELVING,
+    Action.ATTACH_VOLUME: TaskState.ATTACHING_VOLUME,
+    Action.DETACH_VOLUME: TaskState.DETACHING_VOLUME,
 }
 
 #: Steps that Nova has a word of their own for.

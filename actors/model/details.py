@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from actors.model.base import StoredRecord
-from actors.model.ids import ImageId
+from actors.model.ids import ImageId, VolumeId
 from actors.model.image import BootSource
 from actors.model.image_commands import ImageName, Properties
-from actors.model.instance import Rescue
+from actors.model.instance import AttachedVolume, Rescue
 from actors.model.labels import InstanceName, Metadata
 
 #: Nova takes ``daily`` and ``weekly``, and other words as well.
@@ -94,8 +94,25 @@ class Unshelve(StoredRecord):
     host: str | None = None
 
 
+class AttachVolume(StoredRecord):
+    """The instance is given a volume (Nova: ``attach_volume``)."""
+
+    kind: Literal["attach_volume"] = "attach_volume"
+    volume: VolumeId
+    delete_on_termination: bool = False
+
+
+class DetachVolume(StoredRecord):
+    """The instance gives a volume back (Nova: ``detach_volume``)."""
+
+    kind: Literal["detach_volume"] = "detach_volume"
+    volume: VolumeId
+    #: Set when it is accepted: what is put back where it fails.
+    attached: AttachedVolume | None = None
+
+
 #: Told apart by ``kind``.
 Details = Annotated[
-    Reboot | Rebuild | RescueBoot | Unrescue | Snapshot | Unshelve,
+    Reboot | Rebuild | RescueBoot | Unrescue | Snapshot | Unshelve | AttachVolume | DetachVolume,
     Field(discriminator="kind"),
 ]

@@ -9,7 +9,17 @@ from pydantic import Field
 
 from actors.model.base import Instant, StoredRecord
 from actors.model.flavor import Flavor
-from actors.model.ids import HostId, ImageId, InstanceId, OperationId, ProjectId, RequestId, UserId
+from actors.model.ids import (
+    HostId,
+    ImageId,
+    InstanceId,
+    OperationId,
+    ProjectId,
+    RequestId,
+    SnapshotId,
+    UserId,
+    VolumeId,
+)
 from actors.model.image import BootFile, BootSource
 from actors.model.network import Nic
 
@@ -173,6 +183,24 @@ class Shelved(StoredRecord):
     original: BootSource
 
 
+#: What a guest's machine calls the disk that it boots from.
+ROOT_TARGET = "vda"
+
+
+class AttachedVolume(StoredRecord):
+    """A volume that an instance has, as its host needs to know it."""
+
+    volume: VolumeId
+    #: What the guest's machine calls it: ``vdb``. ``vda`` for the one that it boots from.
+    target: str
+    size_gb: int
+    #: What its bytes begin as, should there be none yet.
+    source: BootSource | None = None
+    snapshot: SnapshotId | None = None
+    #: It goes when the instance goes.
+    delete_on_termination: bool = False
+
+
 class InstanceRecord(StoredRecord):
     """One instance.
 
@@ -208,6 +236,7 @@ class InstanceRecord(StoredRecord):
     #: Set while it is rescued.
     rescue: Rescue | None = None
     shelved: Shelved | None = None
+    volumes: tuple[AttachedVolume, ...] = ()
     nics: tuple[Nic, ...] = ()
     fault: Fault | None = None
     #: The operation under way, or the last one. Its sequence number counts this instance's

@@ -35,6 +35,8 @@ class Action(StrEnum):
     SHELVE = "shelve"
     SHELVE_OFFLOAD = "shelveOffload"
     UNSHELVE = "unshelve"
+    ATTACH_VOLUME = "attach_volume"
+    DETACH_VOLUME = "detach_volume"
     REBUILD = "rebuild"
     RESCUE = "rescue"
     UNRESCUE = "unrescue"
@@ -51,6 +53,8 @@ _WORDS = {
     Action.CREATE_IMAGE: "make an image of",
     Action.CREATE_BACKUP: "back up",
     Action.SHELVE_OFFLOAD: "offload",
+    Action.ATTACH_VOLUME: "attach a volume to",
+    Action.DETACH_VOLUME: "detach a volume from",
 }
 
 

@@ -15,7 +15,7 @@ from actors.model.ids import (
     UserId,
     VolumeId,
 )
-from actors.model.image import BootFile
+from actors.model.image import BootSource
 from actors.model.labels import Description, InstanceName, Metadata
 
 #: GiB: as large as Cinder's largest by default.
@@ -58,8 +58,9 @@ class Volume(StoredRecord):
     metadata: dict[str, str] = Field(default_factory=dict)
     size_gb: int = Field(ge=1)
     status: VolumeStatus = VolumeStatus.AVAILABLE
-    #: What its bytes begin as; None for nothing.
-    image: BootFile | None = None
+    #: The image that its bytes begin as, and with which an instance may boot from it.
+    source: BootSource | None = None
+    #: The snapshot that they begin as. None of both: they begin as nothing.
     snapshot: SnapshotId | None = None
     #: Where its bytes lie; None while there are none.
     host_id: HostId | None = None
@@ -80,6 +81,8 @@ class VolumeSnapshot(StoredRecord):
     name: str = ""
     description: str = ""
     size_gb: int
+    #: The image that the volume began as: a volume from the snapshot can be booted from as well.
+    source: BootSource | None = None
     #: Whether the bytes are there. Until then the host is copying them.
     ready: bool = False
     host_id: HostId | None = None
@@ -98,7 +101,7 @@ class CreateVolume(Record):
     description: Description = ""
     metadata: Metadata = Field(default_factory=dict)
     size_gb: VolumeSize
-    image: BootFile | None = None
+    source: BootSource | None = None
     snapshot: SnapshotId | None = None
     shared: bool = False
 

@@ -139,7 +139,7 @@ class VolumeLedger:
         known = self._volumes.get(command.id)
         if known is not None:
             return known
-        host_id: HostId | None = None
+        host_id, source = None, command.source
         if command.snapshot is not None:
             snapshot = self.snapshot(command.snapshot, command.project)
             if not snapshot.ready:
@@ -149,7 +149,7 @@ class VolumeLedger:
                 )
             if command.size_gb < snapshot.size_gb:
                 raise _too_small(command.size_gb, f"the snapshot has {snapshot.size_gb} GiB")
-            host_id = snapshot.host_id
+            host_id, source = snapshot.host_id, snapshot.source
         volume = Volume(
             id=command.id,
             project=command.project,
@@ -158,7 +158,7 @@ class VolumeLedger:
             description=command.description,
             metadata=command.metadata,
             size_gb=command.size_gb,
-            image=command.image,
+            source=source,
             snapshot=command.snapshot,
             host_id=host_id,
             shared=command.shared,
@@ -225,6 +225,7 @@ class VolumeLedger:
             name=command.name or "",
             description=command.description,
             size_gb=volume.size_gb,
+            source=volume.source,
             # A volume without bytes is as empty, or as its image, in a year.
             ready=volume.host_id is None,
             host_id=volume.host_id,

@@ -35,6 +35,9 @@ class HostStep(StrEnum):
     #: The copy's bytes are those of the image that ``Snapshot`` names, which is ACTIVE.
     UPLOAD_COPY = "upload_copy"
     REMOVE_COPY = "remove_copy"
+    #: The files of the record's volumes are there, and a guest that runs has those disks, and no
+    #: other volumes.
+    ENSURE_VOLUMES = "ensure_volumes"
     #: No domain, running or defined.
     ENSURE_ABSENT = "ensure_absent"
     REMOVE_DISK = "remove_disk"

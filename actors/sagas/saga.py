@@ -14,6 +14,7 @@ from actors.ports.host import Hosts, HostStep
 from actors.ports.images import Images
 from actors.ports.network import Networks
 from actors.ports.scheduler import Scheduler
+from actors.ports.volumes import Volumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Cluster:
     networks: Networks
     hosts: Hosts
     images: Images
+    volumes: Volumes
 
 
 @dataclass(frozen=True, slots=True)
