@@ -1,6 +1,6 @@
 """What an operation has to remember of the instance it changes, for the way back."""
 
-from actors.model.details import Details, DetachVolume, Rebuild, Rebuilt, RescueBoot, Unrescue
+from actors.model.details import DetachVolume, Details, Rebuild, Rebuilt, RescueBoot, Unrescue
 from actors.model.errors import Conflict
 from actors.model.instance import ROOT_TARGET, AttachedVolume, InstanceRecord, PowerState
 

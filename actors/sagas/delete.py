@@ -8,6 +8,7 @@ from actors.ports.host import HostStep
 from actors.sagas.boot import release_claim, remove_ports
 from actors.sagas.saga import Saga, Step
 from actors.sagas.shelve import forget_shelved
+from actors.sagas.volumes import release_volumes
 
 DELETE = Saga(
     Action.DELETE,
@@ -19,6 +20,7 @@ DELETE = Saga(
         Step("ports", remove_ports),
         Step("claim", release_claim, beside=True),
         Step("shelved", forget_shelved, beside=True),
+        Step("volumes", release_volumes, beside=True),
     ),
     only_forward=True,
 )

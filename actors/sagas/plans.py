@@ -21,6 +21,7 @@ from actors.sagas.rescue import RESCUE, UNRESCUE
 from actors.sagas.saga import Saga
 from actors.sagas.shelve import SHELVE, SHELVE_OFFLOAD, UNSHELVE
 from actors.sagas.snapshot import CREATE_BACKUP, CREATE_IMAGE
+from actors.sagas.volumes import ATTACH_VOLUME, DETACH_VOLUME
 
 SAGAS: Final[dict[Action, Saga]] = {
     saga.action: saga
@@ -44,5 +45,7 @@ SAGAS: Final[dict[Action, Saga]] = {
         SHELVE,
         SHELVE_OFFLOAD,
         UNSHELVE,
+        ATTACH_VOLUME,
+        DETACH_VOLUME,
     )
 }
