@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from gateway.cli.calls import failure_of, pages
 from gateway.cli.catalog_calls import CatalogCalls
 from gateway.cli.console_calls import ConsoleCalls
+from gateway.cli.edit_calls import EditCalls
 from gateway.cli.image_calls import ImageCalls
 
 # isort: split
@@ -45,7 +46,7 @@ class _Operations(Protocol):
     ]
 
 
-class Client(CatalogCalls, ConsoleCalls, ImageCalls):
+class Client(CatalogCalls, ConsoleCalls, EditCalls, ImageCalls):
     """One user's connection to one gateway."""
 
     @property

@@ -12,7 +12,9 @@ from gateway.cli.commands import (
     attach,
     catalog,
     console,
+    describe,
     flavors,
+    guard,
     history,
     image_files,
     images,
@@ -20,6 +22,7 @@ from gateway.cli.commands import (
     look,
     operations,
     servers,
+    tags,
     version,
     watch,
 )
@@ -106,6 +109,9 @@ def root(
 for group in (
     servers,
     actions,
+    describe,
+    tags,
+    guard,
     console,
     attach,
     look,
