@@ -9,6 +9,8 @@ from gateway.cli.catalog_calls import CatalogCalls
 from gateway.cli.console_calls import ConsoleCalls
 from gateway.cli.edit_calls import EditCalls
 from gateway.cli.image_calls import ImageCalls
+from gateway.cli.keeping_calls import KeepingCalls
+from gateway.cli.rebuild_calls import RebuildCalls
 
 # isort: split
 import grpc
@@ -46,7 +48,7 @@ class _Operations(Protocol):
     ]
 
 
-class Client(CatalogCalls, ConsoleCalls, EditCalls, ImageCalls):
+class Client(CatalogCalls, ConsoleCalls, EditCalls, ImageCalls, KeepingCalls, RebuildCalls):
     """One user's connection to one gateway."""
 
     @property

@@ -18,9 +18,11 @@ from gateway.cli.commands import (
     history,
     image_files,
     images,
+    keeping,
     keypairs,
     look,
     operations,
+    rebuild,
     servers,
     tags,
     version,
@@ -109,6 +111,7 @@ def root(
 for group in (
     servers,
     actions,
+    rebuild,
     describe,
     tags,
     guard,
@@ -121,6 +124,7 @@ for group in (
     catalog,
     images,
     image_files,
+    keeping,
     keypairs,
     version,
 ):

@@ -35,6 +35,17 @@ _POWER: Final = {
 }
 
 
+#: What ``nova show`` has and ``nova rebuild`` has not.
+_NOT_OF_A_REBUILD: Final = (
+    "OS-EXT-",
+    "OS-SRV-USG:",
+    "config_drive",
+    "key_name",
+    "os-extended-volumes:",
+    "security_groups",
+)
+
+
 def status(instance: Instance) -> str:
     """Nova's status: ACTIVE, BUILD, …."""
     return word(instance.State, instance.state, "STATE_")
@@ -146,6 +157,15 @@ def properties(
             "operation": last_part(instance.operation) or None,
         }
     return sorted(found.items())
+
+
+def rebuilt(instance: Instance, *, admin_password: str) -> list[tuple[str, object]]:
+    """The property table of ``nova rebuild``: Nova leaves the extensions out of it."""
+    return [
+        (name, value)
+        for name, value in properties(instance, admin_password=admin_password)
+        if not name.startswith(_NOT_OF_A_REBUILD)
+    ]
 
 
 def fault_lines(fault: Fault) -> list[str]:
