@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON := .venv/bin/python
 LOGS := build/tests
 
-UNIT := tests/unit tests/model tests/sagas tests/gateway tests/contract
+UNIT := tests/unit tests/model tests/sagas tests/gateway tests/guestdata tests/contract
 # More arguments for pytest: make test-unit ARGS="-k boot -x"
 ARGS ?=
 

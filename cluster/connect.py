@@ -28,10 +28,11 @@ from actors.handles.instances import InstancesHandle
 from actors.handles.owners import ImagesHandle, NetworkHandle, SchedulerHandle
 from actors.model.commands import InstanceCommand
 from actors.model.console import ConsoleKind, ConsoleSession, Screenshot
-from actors.model.details import Details, Reboot
+from actors.model.details import Details, Reboot, Rebuild, Rebuilt, RescueBoot, Unrescue
 from actors.model.diagnostics import Diagnostics
 from actors.model.errors import NotFound, Unavailable
 from actors.model.ids import InstanceId, OperationId, RequestId, UserId
+from actors.model.image import BootSource
 from actors.model.instance import InstanceRecord
 from actors.model.operation import Action, OperationRecord
 from actors.model.query import EventBatch, EventKind
@@ -178,6 +179,36 @@ class InstanceHandle:
             Conflict: It is not suspended.
         """
         return await self._submit(Action.RESUME)
+
+    async def rebuild(
+        self, source: BootSource, *, grace_seconds: float | None = None
+    ) -> OperationHandle:
+        """Make it anew from another instance's source, say; what its guest is told stays.
+
+        Raises:
+            Conflict: It neither runs, nor is stopped or in error.
+        """
+        details = Rebuild(to=Rebuilt(source=source))
+        return await self._submit(Action.REBUILD, grace_seconds, details)
+
+    async def rescue(
+        self, source: BootSource | None = None, *, grace_seconds: float | None = None
+    ) -> OperationHandle:
+        """Boot this in its place, or its own image; its own disk is the second.
+
+        Raises:
+            Conflict: It neither runs, nor is stopped or in error.
+        """
+        details = RescueBoot(source=source or (await self.get()).source)
+        return await self._submit(Action.RESCUE, grace_seconds, details)
+
+    async def unrescue(self, *, grace_seconds: float | None = None) -> OperationHandle:
+        """Boot its own disk again.
+
+        Raises:
+            Conflict: It is not rescued.
+        """
+        return await self._submit(Action.UNRESCUE, grace_seconds, Unrescue())
 
     async def delete(self) -> OperationHandle:
         """Delete it, whatever is being done to it. Durable when it returns."""

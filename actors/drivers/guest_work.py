@@ -140,7 +140,7 @@ class GuestWork:
         files = await self._cache.ensure(record.source)
         if record.rescue is not None:
             files = replace(files, rescue=await self._cache.ensure(record.rescue.source))
-        data = await self._shelf.of(record) if record.config_drive else None
+        data = await self._shelf.of(record) if self._hypervisor.has_drive(record) else None
 
         def run() -> PowerState:
             bridges = self._network.ensure(record)

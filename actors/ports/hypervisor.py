@@ -74,6 +74,10 @@ class Hypervisor(Protocol):
         """Deregister and disconnect. Domains stay as they are."""
         ...
 
+    def has_drive(self, record: InstanceRecord) -> bool:
+        """Whether ``ensure_running`` writes a config drive, and so wants the guest's data."""
+        ...
+
     def facts(self) -> HypervisorFacts:
         """What this host offers."""
         ...

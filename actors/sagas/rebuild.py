@@ -25,8 +25,11 @@ def _starts(operation: OperationRecord) -> bool:
 
 async def mark_rebuilt(work: Work) -> Mapping[str, object]:
     """From here on the record is that of the new guest."""
-    to = _details(work.operation).to
-    return {**_fields(to, to), "guest_data": work.operation.guest_data}
+    operation, to = work.operation, _details(work.operation).to
+    return {
+        **_fields(to, to),
+        "guest_data": operation.guest_data or operation.guest_data_before,
+    }
 
 
 async def mark_as_before(work: Work) -> Mapping[str, object]:

@@ -20,10 +20,11 @@ def _ran(operation: OperationRecord) -> bool:
 
 async def mark_rescued(work: Work) -> Mapping[str, object]:
     """From here on the rescue image is what boots."""
-    details = work.operation.details
+    operation, details = work.operation, work.operation.details
     if not isinstance(details, RescueBoot):
-        raise Internal("The operation does not say what rescues.", "INTERNAL", work.operation.id)
-    return {"rescue": Rescue(source=details.source, guest_data=work.operation.guest_data)}
+        raise Internal("The operation does not say what rescues.", "INTERNAL", operation.id)
+    told = operation.guest_data or operation.guest_data_before
+    return {"rescue": Rescue(source=details.source, guest_data=told)}
 
 
 async def mark_not_rescued(_: Work) -> Mapping[str, object]:

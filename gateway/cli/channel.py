@@ -65,5 +65,8 @@ def open_channel(connection: Connection) -> grpc.Channel:
             ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
             # A gateway is spoken to directly; a proxy for the web would only be in the way.
             ("grpc.enable_http_proxy", 0),
+            # A gateway that has gone without a word is noticed while a call waits for it.
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
         ],
     )

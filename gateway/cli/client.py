@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 from gateway.cli.calls import failure_of, pages
 from gateway.cli.catalog_calls import CatalogCalls
 from gateway.cli.console_calls import ConsoleCalls
+from gateway.cli.edit_calls import EditCalls
 from gateway.cli.image_calls import ImageCalls
+from gateway.cli.keeping_calls import KeepingCalls
+from gateway.cli.rebuild_calls import RebuildCalls
 
 # isort: split
 import grpc
@@ -45,7 +48,7 @@ class _Operations(Protocol):
     ]
 
 
-class Client(CatalogCalls, ConsoleCalls, ImageCalls):
+class Client(CatalogCalls, ConsoleCalls, EditCalls, ImageCalls, KeepingCalls, RebuildCalls):
     """One user's connection to one gateway."""
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Final
 
 from gateway.cli.calls import Calls, failure_of
 
@@ -19,6 +20,9 @@ from protos.novaray.v1 import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
+#: So long the gateway has to take the last of what was typed.
+_LEAVE_SECONDS: Final = 2.0
+
 
 class ConsoleCalls(Calls):
     """What can be asked of a guest that runs."""
@@ -28,7 +32,7 @@ class ConsoleCalls(Calls):
     ) -> Generator[bytes, None, None]:
         """What the guest writes, for as long as it and ``typed`` go on.
 
-        The first piece is empty: it says that the console is attached. No input is taken before.
+        The first piece is empty: it says that the console is attached.
 
         Args:
             target: Which console; with a console token no account is shown.
@@ -37,11 +41,20 @@ class ConsoleCalls(Calls):
         Raises:
             Failure: It was refused, or has ended for another reason than the end of ``typed``.
         """
+        left = threading.Event()
 
         def requests() -> Iterator[consoles_pb2.AttachConsoleRequest]:
             yield target
             for data in typed:
                 yield consoles_pb2.AttachConsoleRequest(data=data)
+            left.set()
+            patience = threading.Timer(_LEAVE_SECONDS, give_up)
+            patience.daemon = True
+            patience.start()
+
+        def give_up() -> None:
+            # A gateway that does not answer any more must not keep who has left.
+            call.cancel()
 
         metadata = () if target.token else self._metadata
         call = self._consoles.AttachConsole(requests(), metadata=metadata)
@@ -49,7 +62,8 @@ class ConsoleCalls(Calls):
             for response in call:
                 yield response.data
         except grpc.RpcError as error:
-            raise failure_of(error, self._connection.endpoint) from error
+            if not left.is_set():
+                raise failure_of(error, self._connection.endpoint) from error
         finally:
             call.cancel()
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: How many of the same name are listed as candidates.
 _CANDIDATES: Final = 50
+#: What a list otherwise does not show.
+_KEPT: Final = 'state = "SOFT_DELETED"'
 #: How many names are looked through for similar ones.
 _NEIGHBOURS: Final = 1000
 
@@ -28,19 +30,51 @@ def find_instance(client: Client, text: str) -> Instance:
     Raises:
         Failure: None, or several.
     """
+    return _find(client, text)
+
+
+def find_deleted(client: Client, text: str) -> Instance:
+    """The instance with this id, else the only one of this name that a delete has kept.
+
+    Raises:
+        Failure: None, or several.
+    """
+    return _find(client, text, _KEPT)
+
+
+def find_deleted_or_not(client: Client, text: str) -> Instance:
+    """As ``find_instance``; where there is none, as ``find_deleted``.
+
+    Raises:
+        Failure: None, or several.
+    """
+    try:
+        return find_instance(client, text)
+    except Failure as failure:
+        if failure.reason != "SERVER_NOT_FOUND":
+            raise
+        try:
+            return find_deleted(client, text)
+        except Failure as other:
+            # What is nearly of this name is more likely meant where it lives.
+            raise (failure if other.reason == failure.reason else other) from None
+
+
+def _find(client: Client, text: str, filter_text: str = "") -> Instance:
     if uid := resolve.as_uuid(text):
         try:
             return client.get_instance(client.instance_name(uid))
         except Failure as failure:
             if failure.code != "NOT_FOUND":
                 raise
-    found = list(client.list_instances(condition("display_name", text), limit=_CANDIDATES))
+    named = " AND ".join(filter(None, (condition("display_name", text), filter_text)))
+    found = list(client.list_instances(named, limit=_CANDIDATES))
     if len(found) == 1:
         return found[0]
     if found:
         raise resolve.ambiguous(resolve.SERVER, text, [instances.candidate(i) for i in found])
     # Names are only fetched to be helpful, so only once somebody needs help.
-    near = itertools.islice(client.list_instances(limit=_NEIGHBOURS), _NEIGHBOURS)
+    near = itertools.islice(client.list_instances(filter_text, limit=_NEIGHBOURS), _NEIGHBOURS)
     raise resolve.unknown(resolve.SERVER, text, (i.display_name for i in near))
 
 

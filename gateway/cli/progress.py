@@ -38,6 +38,8 @@ _PATIENCE_SECONDS: Final = 120.0
 _VERBS: Final = {
     "create": "Building",
     "delete": "Deleting",
+    "soft_delete": "Deleting",
+    "restore": "Restoring",
     "start": "Starting",
     "stop": "Stopping",
 }

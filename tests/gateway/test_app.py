@@ -157,6 +157,27 @@ async def test_a_failure_is_not_kept() -> None:
     assert await fresh.get() == 2
 
 
+async def test_what_was_changed_is_loaded_again_also_while_it_was_on_its_way() -> None:
+    source = Source()
+    fresh = Fresh(source.load, 1.0, lambda: source.now)
+    assert await fresh.get() == 1
+    fresh.forget()
+    assert await fresh.get() == 2
+    source.gate.clear()
+    fresh.forget()
+    begun_before = asyncio.create_task(fresh.get())
+    while source.loads < 3:  # noqa: ASYNC110 - it is under way after a few turns of the loop
+        await asyncio.sleep(0)
+    fresh.forget()
+    after = asyncio.create_task(fresh.get())
+    while source.loads < 4:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    source.gate.set()
+    await asyncio.gather(begun_before, after)
+    assert await fresh.get() == 4
+    assert source.loads == 4
+
+
 async def test_what_is_remembered_is_young_and_bounded() -> None:
     source = Source()
     held = Remembered(source.load_key, 5.0, 2, lambda: source.now)

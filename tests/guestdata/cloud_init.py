@@ -1,5 +1,6 @@
 """Debian's own cloud-init, unpacked and never installed: its data sources run in a process here."""
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -61,15 +62,23 @@ print(json.dumps({
 def unpacked() -> Path:
     """The folder of cloud-init's modules; downloaded when it is not there yet."""
     modules = FOLDER / "usr/lib/python3/dist-packages"
-    done = FOLDER / "done"
-    if not done.exists():
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        command = ("apt-get", "--quiet", "--option=APT::Sandbox::User=", "download", *PACKAGES)
-        subprocess.run(command, cwd=FOLDER, check=True, capture_output=True, text=True)
-        for package in FOLDER.glob("*.deb"):
-            subprocess.run(("dpkg-deb", "--extract", package, FOLDER), check=True)
-        done.touch()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:
+        # Tests run beside each other.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = FOLDER / "done"
+        if not done.exists():
+            _unpack()
+            done.touch()
     return modules
+
+
+def _unpack() -> None:
+    command = ("apt-get", "--quiet", "--option=APT::Sandbox::User=", "download", *PACKAGES)
+    loaded = subprocess.run(command, cwd=FOLDER, check=False, capture_output=True, text=True)
+    assert loaded.returncode == 0, f"{loaded.stderr}\nRefresh the package lists: apt-get update"
+    for package in FOLDER.glob("*.deb"):
+        subprocess.run(("dpkg-deb", "--extract", package, FOLDER), check=True)
 
 
 def read(kind: str, place: str, run: Path, macs: dict[str, str]) -> dict[str, Any]:

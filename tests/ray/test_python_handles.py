@@ -58,6 +58,37 @@ def test_the_handles_example(cluster: Managed, image: str, tmp_path: Path) -> No
     assert cluster.delete(instance.name).WhichOneof("result") == "response"
 
 
+LOOKING = """
+import asyncio, ray, sys
+from actors.model.errors import Conflict
+from cluster.connect import connect
+
+async def main() -> None:
+    vm = (await connect()).instance(sys.argv[1])
+    print((await vm.screenshot()).content_type)
+    print((await vm.diagnostics()).hypervisor)
+    try:
+        async with vm.console():
+            print("attached")
+    except Conflict as error:
+        print(error.reason)
+
+ray.init(address="auto", namespace="novaray", log_to_driver=False)
+asyncio.run(main())
+"""
+
+
+def test_a_guest_is_looked_at_by_its_handle(cluster: Managed, image: str, tmp_path: Path) -> None:
+    script = tmp_path / "looking.py"
+    script.write_text(LOOKING, encoding="utf-8")
+    cluster.boot("seen", image)
+    [instance] = cluster.list()
+    cluster.environment |= ray_environment(cluster)
+    done = cluster.run(sys.executable, str(script), instance.uid)
+    assert done.stdout.split() == ["image/png", "test", "CONSOLE_NOT_SUPPORTED"]
+    assert cluster.delete(instance.name).WhichOneof("result") == "response"
+
+
 def test_the_api_example(cluster: Managed, image: str, tmp_path: Path) -> None:
     [program] = blocks("grpc-api.md", "python")
     printed = blocks("grpc-api.md", "")[-1]

@@ -66,7 +66,9 @@ def test_handles_call_what_is_there(module: str) -> None:
 
 def test_every_module_of_handles_is_looked_at() -> None:
     folder = Path(actors.handles.__file__).parent
-    assert {path.stem for path in folder.glob("*.py")} - {"__init__", "remote"} == set(CALLED)
+    # "guests" calls no actor but through the handle of its host.
+    others = {"__init__", "remote", "guests"}
+    assert {path.stem for path in folder.glob("*.py")} - others == set(CALLED)
 
 
 async def test_calls_gather_while_one_is_under_way() -> None:

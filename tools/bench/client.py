@@ -29,6 +29,7 @@ _PATIENCE: Final = 120.0
 _PAGE: Final = 1000
 
 Item = TypeVar("Item")
+Request = TypeVar("Request")
 
 
 class Unexpected(Exception):
@@ -85,18 +86,64 @@ class Cloud:
     async def stop(self, name: str) -> pb.Instance:
         """Shut down, and wait for it."""
         request = pb.StopInstanceRequest(name=name, request_id=str(uuid.uuid4()))
-        accepted = await self._instances.StopInstance(
-            request, timeout=_PATIENCE, metadata=self._metadata
-        )
-        return _is(await self.settled(accepted), pb.Instance.STATE_SHUTOFF)
+        return await self._becomes(pb.Instance.STATE_SHUTOFF, self._instances.StopInstance, request)
 
     async def start(self, name: str) -> pb.Instance:
         """Start, and wait for it."""
         request = pb.StartInstanceRequest(name=name, request_id=str(uuid.uuid4()))
-        accepted = await self._instances.StartInstance(
-            request, timeout=_PATIENCE, metadata=self._metadata
+        return await self._becomes(pb.Instance.STATE_ACTIVE, self._instances.StartInstance, request)
+
+    async def pause(self, name: str) -> pb.Instance:
+        """Stop its clock, and wait for it."""
+        request = pb.PauseInstanceRequest(name=name, request_id=str(uuid.uuid4()))
+        return await self._becomes(pb.Instance.STATE_PAUSED, self._instances.PauseInstance, request)
+
+    async def unpause(self, name: str) -> pb.Instance:
+        """Let it run on, and wait for it."""
+        request = pb.UnpauseInstanceRequest(name=name, request_id=str(uuid.uuid4()))
+        return await self._becomes(
+            pb.Instance.STATE_ACTIVE, self._instances.UnpauseInstance, request
         )
-        return self.active(await self.settled(accepted))
+
+    async def suspend(self, name: str) -> pb.Instance:
+        """Write its memory to disk, and wait for it."""
+        request = pb.SuspendInstanceRequest(name=name, request_id=str(uuid.uuid4()))
+        return await self._becomes(
+            pb.Instance.STATE_SUSPENDED, self._instances.SuspendInstance, request
+        )
+
+    async def resume(self, name: str) -> pb.Instance:
+        """Bring it back, and wait for it."""
+        request = pb.ResumeInstanceRequest(name=name, request_id=str(uuid.uuid4()))
+        return await self._becomes(
+            pb.Instance.STATE_ACTIVE, self._instances.ResumeInstance, request
+        )
+
+    async def reboot(self, name: str) -> pb.Instance:
+        """Reboot it by its plug, and wait for it."""
+        request = pb.RebootInstanceRequest(name=name, request_id=str(uuid.uuid4()), hard=True)
+        return await self._becomes(
+            pb.Instance.STATE_ACTIVE, self._instances.RebootInstance, request
+        )
+
+    async def rebuild(self, name: str) -> pb.Instance:
+        """Make it anew from its image, and wait for it."""
+        request = pb.RebuildInstanceRequest(
+            name=name, request_id=str(uuid.uuid4()), image=self._boots[1]
+        )
+        return await self._becomes(
+            pb.Instance.STATE_ACTIVE, self._instances.RebuildInstance, request
+        )
+
+    async def _becomes(
+        self,
+        state: pb.Instance.State.ValueType,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, operations_pb2.Operation],
+        request: Request,
+    ) -> pb.Instance:
+        """Ask, wait for the end, and see that it has become this."""
+        accepted = await method(request, timeout=_PATIENCE, metadata=self._metadata)
+        return _is(await self.settled(accepted), state)
 
     async def delete(self, name: str) -> None:
         """Delete, and wait until it is gone."""

@@ -52,6 +52,12 @@ FIGURES: Final = (
     Figure("op_stop", "stop until settled", "ms", "life", 212),
     Figure("op_start", "start until settled", "ms", "life", 342),
     Figure("op_delete", "delete until settled", "ms", "life", 513),
+    Figure("op_pause", "pause until settled", "ms", "power", 189),
+    Figure("op_unpause", "unpause until settled", "ms", "power", 224),
+    Figure("op_suspend", "suspend until settled", "ms", "power", 270),
+    Figure("op_resume", "resume until settled", "ms", "power", 357),
+    Figure("op_reboot", "hard reboot until settled", "ms", "power", 382),
+    Figure("op_rebuild", "rebuild until settled", "ms", "remake"),
     Figure("get_alone", "get, alone", "ms", "get", 43, 4),
     Figure("get_concurrent", "gets, 16 in flight", "1/s", "get", 41, 800, larger_is_better=True),
     Figure("get_concurrent_time", "one get of 16 in flight", "ms", "get"),
@@ -78,7 +84,7 @@ FIGURES: Final = (
 BY_NAME: Final = {figure.name: figure for figure in FIGURES}
 #: In this order: each needs an empty cloud, and the last does not leave one. ext4 looks through the
 #: inodes of the last minutes' deletes at every new file, so what deletes most comes late.
-PHASES: Final = ("idle", "few", "life", "get", "burst", "many")
+PHASES: Final = ("idle", "few", "life", "power", "remake", "get", "burst", "many")
 
 
 def phases_of(names: frozenset[str]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ class Effort:
     """How often everything is done."""
 
     lives: int = 200
+    changes: int = 100
     gets: int = 1000
     get_rounds: int = 5
     get_seconds: float = 3.0
@@ -39,6 +40,7 @@ class Effort:
 
 QUICK: Final = Effort(
     lives=40,
+    changes=30,
     gets=200,
     get_rounds=3,
     get_seconds=1.0,
@@ -63,6 +65,8 @@ class Bench:
         phases = {
             "idle": self._idle,
             "life": self._life,
+            "power": self._power,
+            "remake": self._remake,
             "get": self._get,
             "burst": self._burst,
             "few": self._few,
@@ -131,6 +135,38 @@ class Bench:
 
         for _ in range(self._effort.lives // _BLOCK):
             await notes.part("life", lives)
+
+    async def _power(self) -> None:
+        """One instance that stands still, goes on and begins anew, again and again."""
+        cloud, notes = self._cloud, self._notes
+        name = await cloud.boot()
+
+        async def rounds(part: Part) -> None:
+            part.operations = _BLOCK
+            for _ in range(_BLOCK):
+                await notes.timed("op_pause", cloud.pause(name))
+                await notes.timed("op_unpause", cloud.unpause(name))
+                await notes.timed("op_suspend", cloud.suspend(name))
+                await notes.timed("op_resume", cloud.resume(name))
+                await notes.timed("op_reboot", cloud.reboot(name))
+
+        for _ in range(self._effort.changes // _BLOCK):
+            await notes.part("power", rounds)
+        await self.empty()
+
+    async def _remake(self) -> None:
+        """One instance that is made anew, again and again."""
+        cloud, notes = self._cloud, self._notes
+        name = await cloud.boot()
+
+        async def rounds(part: Part) -> None:
+            part.operations = _BLOCK
+            for _ in range(_BLOCK):
+                await notes.timed("op_rebuild", cloud.rebuild(name))
+
+        for _ in range(self._effort.changes // _BLOCK):
+            await notes.part("remake", rounds)
+        await self.empty()
 
     async def _get(self) -> None:
         name = await self._cloud.boot()

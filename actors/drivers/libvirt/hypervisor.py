@@ -263,11 +263,15 @@ class LibvirtHypervisor:
             domains.start(domain)
             return domains.keep_restored(domain, sequence) if saved else domains.power_of(domain)
 
+    def has_drive(self, record: InstanceRecord) -> bool:
+        """Whether a config drive is written: not where nothing runs that could read it."""
+        return record.config_drive and self._drives is not None
+
     def _write_config_drive(
         self, record: InstanceRecord, data: GuestData | None, *, saved: bool
     ) -> None:
         """Before each start anew, so that it says what the record says now."""
-        if self._drives is None or not record.config_drive:
+        if self._drives is None or not self.has_drive(record):
             return
         path = self._config_drive(record)
         # A suspended guest goes on with the drive that it has in its memory.

@@ -17,12 +17,15 @@ def finish(
 ) -> tuple[Instance, Operation]:
     """Follow an operation to its end, say what came of it, and read the instance again."""
     from gateway.cli.progress import follow
-    from gateway.cli.views import instances
+    from gateway.cli.views import instances, operations
 
     name = instance.display_name
     operation = follow(session.client, session.out, operation, name)
     if not operation.response.Unpack(instance):
-        session.out.sentence(f"Server {name} has been deleted.")
+        kept = operations.action(operations.metadata(operation)) == "soft_delete"
+        session.out.sentence(
+            f"Server {name} has been deleted{', and can be restored for a while' if kept else ''}."
+        )
         return instance, operation
     networks = instances.networks(instance)
     where = f" ({networks})" if networks else ""

@@ -31,7 +31,7 @@ def delete(
     poll: PollOption = False,
     form: FormatOption = None,
 ) -> None:
-    """Delete servers at once, whatever is being done to them."""
+    """Delete servers, whatever is being done to them. The cluster may keep them for a while."""
     session = open_session(ctx, form)
     act(session, "delete", servers, session.client.delete_instance, poll=poll)
 

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
     from google.longrunning.operations_pb2 import Operation
 
+    from gateway.cli.client import Client
     from protos.novaray.v1.instances_pb2 import Instance
 
     Accepted = tuple[Instance, Operation]
 
 Item = TypeVar("Item")
+Done = TypeVar("Done")
 
 
 def act(
@@ -27,12 +29,13 @@ def act(
     call: "Callable[[str, str], Operation]",
     *,
     poll: bool,
+    find: "Callable[[Client, str], Instance] | None" = None,
 ) -> None:
     """Ask for the same of each server, and with ``poll`` wait for the end of each."""
     from gateway.cli import lookup
 
     def ask(server: str) -> "Accepted":
-        found = lookup.find_instance(session.client, server)
+        found = (find or lookup.find_instance)(session.client, server)
         operation = call(found.name, new_request_id())
         session.out.sentence(f"Request to {action} server {server} has been accepted.")
         return found, operation
@@ -41,9 +44,9 @@ def act(
         instance, operation = accepted
         return finish(session, operation, instance)
 
-    accepted, failures = _each(session, dict.fromkeys(servers), ask)
+    accepted, failures = each_of(session, dict.fromkeys(servers), ask)
     if poll:
-        accepted, failed = _each(session, accepted, end)
+        accepted, failed = each_of(session, accepted, end)
         failures += failed
     if session.out.is_json:
         session.out.result(str, lambda: [accepted_json(i, o) for i, o in accepted])
@@ -51,11 +54,11 @@ def act(
         raise typer.Exit(int(failures[0].exit_code))
 
 
-def _each(
-    session: Session, items: "Iterable[Item]", step: "Callable[[Item], Accepted]"
-) -> "tuple[list[Accepted], list[Failure]]":
+def each_of(
+    session: Session, items: "Iterable[Item]", step: "Callable[[Item], Done]"
+) -> "tuple[list[Done], list[Failure]]":
     """Do the step for each item. One that fails does not keep the others from it."""
-    done: list[Accepted] = []
+    done: list[Done] = []
     failures: list[Failure] = []
     for item in items:
         try:

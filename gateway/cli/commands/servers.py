@@ -183,13 +183,21 @@ def list_(
         str | None,
         typer.Option(
             "--status",
-            help="Only in this status: BUILD, ACTIVE, SHUTOFF or ERROR.",
+            help="Only in this status: ACTIVE, SHUTOFF, ERROR, SOFT_DELETED, …",
             show_default=False,
         ),
     ] = None,
     host: Annotated[
         str | None,
         typer.Option("--host", help="Only on this host. For admins.", show_default=False),
+    ] = None,
+    tags: Annotated[
+        str | None,
+        typer.Option("--tags", help="Only with all of these: web,blue.", show_default=False),
+    ] = None,
+    locked: Annotated[
+        bool | None,
+        typer.Option("--locked/--not-locked", help="Only those.", show_default=False),
     ] = None,
     all_projects: Annotated[
         bool,
@@ -208,7 +216,13 @@ def list_(
     from gateway.cli import lookup
     from gateway.cli.views import instances
 
-    wanted = {"display_name": name, "state": status and status.upper(), "host": host}
+    wanted = {
+        "display_name": name,
+        "state": status and status.upper(),
+        "host": host,
+        "tags": tags,
+        "locked": None if locked is None else str(locked).lower(),
+    }
     conditions = [lookup.condition(key, value) for key, value in wanted.items() if value]
     found = list(
         session.client.list_instances(

@@ -35,6 +35,17 @@ _POWER: Final = {
 }
 
 
+#: What ``nova show`` has and ``nova rebuild`` has not.
+_NOT_OF_A_REBUILD: Final = (
+    "OS-EXT-",
+    "OS-SRV-USG:",
+    "config_drive",
+    "key_name",
+    "os-extended-volumes:",
+    "security_groups",
+)
+
+
 def status(instance: Instance) -> str:
     """Nova's status: ACTIVE, BUILD, …."""
     return word(instance.State, instance.state, "STATE_")
@@ -114,17 +125,21 @@ def properties(
         "accessIPv6": "",
         "config_drive": "True" if instance.config_drive else "",
         "created": iso_seconds(instance.create_time),
+        "description": instance.description or None,
         "flavor": f"{instance.flavor.display_name} ({last_part(instance.flavor.name)})",
         "hostId": instance.host_hash,
         "id": instance.uid,
         "image": f"{instance.image_display_name} ({last_part(instance.image)})",
         "key_name": instance.key_name or None,
+        "locked": str(instance.locked),
+        "locked_reason": instance.locked_reason or None,
         "metadata": json.dumps(dict(sorted(instance.metadata.items())), ensure_ascii=False),
         "name": instance.display_name,
         "os-extended-volumes:volumes_attached": "[]",
         "progress": progress,
         "security_groups": "default",
         "status": status(instance),
+        "tags": json.dumps(list(instance.tags), ensure_ascii=False),
         "tenant_id": project_of(instance.name),
         "updated": iso_seconds(instance.update_time),
         "user_id": instance.user,
@@ -142,6 +157,15 @@ def properties(
             "operation": last_part(instance.operation) or None,
         }
     return sorted(found.items())
+
+
+def rebuilt(instance: Instance, *, admin_password: str) -> list[tuple[str, object]]:
+    """The property table of ``nova rebuild``: Nova leaves the extensions out of it."""
+    return [
+        (name, value)
+        for name, value in properties(instance, admin_password=admin_password)
+        if not name.startswith(_NOT_OF_A_REBUILD)
+    ]
 
 
 def fault_lines(fault: Fault) -> list[str]:
@@ -183,6 +207,10 @@ def as_json(instance: Instance) -> dict[str, Json]:
         "key_name": instance.key_name or None,
         "hostname": instance.hostname or None,
         "config_drive": instance.config_drive,
+        "description": instance.description or None,
+        "locked": instance.locked,
+        "locked_reason": instance.locked_reason or None,
+        "tags": list(instance.tags),
         "metadata": dict(sorted(instance.metadata.items())),
         "addresses": _addresses(instance),
         "fault": _fault(instance),

@@ -605,6 +605,8 @@ class Consoles(Service, consoles_pb2_grpc.ConsoleServiceServicer):
         self._check(first, context)
         yield consoles_pb2.AttachConsoleResponse()
         for request in requests:
+            if b"hang" in request.data:
+                self.cloud.ended.wait()
             yield consoles_pb2.AttachConsoleResponse(data=request.data.upper())
             if b"halt" in request.data:
                 status = refusal(

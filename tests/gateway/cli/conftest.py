@@ -10,6 +10,7 @@ import pytest
 from gateway.cli.main import run
 from tests.gateway.cli import cloud as clouds
 from tests.gateway.cli.cloud import Certificates, Cloud
+from tests.gateway.cli.real import real as real  # a fixture
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,17 @@ def test_a_console_ends_with_its_guest() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("credentials")
+def test_a_gateway_that_hangs_keeps_nobody() -> None:
+    with at_a_terminal("console", "MyFirstInstance") as terminal:
+        terminal.sees(ATTACHED)
+        terminal.types(b"hang\r")
+        terminal.types(b"\x1d")
+        terminal.sees("Detached.")
+        assert terminal.ends() == 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.usefixtures("credentials")
 def test_a_console_that_is_killed_leaves_the_terminal_as_it_was(number: signal.Signals) -> None:
