@@ -251,6 +251,13 @@ class VolumeLedger:
             return found
         if found.status is not VolumeStatus.AVAILABLE:
             raise _busy(found, "be attached", "Detach it first, or take another.")
+        if any(not self._snapshots[one].ready for one in self._of.get(found.id, ())):
+            raise Conflict(
+                f"Volume {found.id} is being copied for a snapshot. Try again in a moment.",
+                "VOLUME_BUSY",
+                "",
+                {"volume": found.id, "status": found.status.value},
+            )
         if found.host_id not in (None, request.host_id) and not found.shared:
             raise Conflict(
                 f"Volume {found.id} lies on another host than the instance.",
