@@ -25,14 +25,16 @@ from actors.drivers.guest_work import GuestWork
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lanes
 from actors.drivers.observed import News, Observed
+from actors.drivers.volume_work import VolumeWork
 from actors.model.console import ConsoleKind, Screenshot
 from actors.model.diagnostics import Diagnostics
 from actors.model.errors import ComputeError, Unavailable
 from actors.model.guest_data import GuestData
 from actors.model.host import HostReport
-from actors.model.ids import HostId, InstanceId
+from actors.model.ids import HostId, InstanceId, SnapshotId, VolumeId
 from actors.model.instance import InstanceRecord, PowerState
 from actors.model.query import ConsoleOutput
+from actors.model.volume import Volume
 from actors.ports.clock import Clock, Gate
 from actors.ports.host import HostJob, HostOutcome, HostStep, PowerReport, StepResult
 from actors.ports.hypervisor import Guest, HostNetwork, Hypervisor, HypervisorFacts
@@ -105,6 +107,7 @@ class HostActor:
         self._cache = ImageCache(settings.state_dir / "cache", ports.images)
         self._sweep_at = 0.0
         self._shelf = GuestShelf(ports.store)
+        self._volumes = VolumeWork(self._hypervisor, self._cache, self._threads, ports.clock)
         self._work = GuestWork(
             self._hypervisor,
             self._network,
@@ -113,6 +116,7 @@ class HostActor:
             self._threads,
             ports.clock,
             ports.gate,
+            self._volumes,
             CopyWork(self._hypervisor, ports.images, self._threads, ports.clock).acts(),
         )
         self._lanes = Lanes()
@@ -153,6 +157,24 @@ class HostActor:
     async def abandon(self, instance: InstanceId, sequence: int) -> None:
         """The job of this operation is wanted no more (``ports.host.Host``)."""
         self._lanes.lane(instance).abandon(sequence)
+
+    @ray.method
+    async def remove_volume(self, volume: VolumeId) -> None:
+        """Remove a volume's bytes (``ports.volumes.VolumeHost``)."""
+        await asyncio.shield(self._loading)
+        await self._volumes.remove(volume)
+
+    @ray.method
+    async def copy_volume(self, volume: Volume, snapshot: SnapshotId) -> None:
+        """Copy a volume's bytes (``ports.volumes.VolumeHost``)."""
+        await asyncio.shield(self._loading)
+        await self._volumes.copy(volume, snapshot)
+
+    @ray.method
+    async def remove_volume_snapshot(self, snapshot: SnapshotId) -> None:
+        """Remove a snapshot's bytes (``ports.volumes.VolumeHost``)."""
+        await asyncio.shield(self._loading)
+        await self._volumes.remove_snapshot(snapshot)
 
     async def _do(self, job: HostJob) -> HostOutcome:
         instance = job.instance.id

@@ -13,6 +13,7 @@ from actors.drivers.disk_work import DiskWork
 from actors.drivers.guest_shelf import GuestShelf
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lane
+from actors.drivers.volume_work import VolumeWork
 from actors.model.details import Rebuild, RescueBoot
 from actors.model.errors import Cancelled, ComputeError, Internal, Unavailable
 from actors.model.image import BootSource
@@ -46,6 +47,7 @@ class GuestWork:
         threads: Executor,
         clock: Clock,
         gate: Gate,
+        volumes: VolumeWork,
         others: Mapping[HostStep, Act],
     ) -> None:
         self._hypervisor = hypervisor
@@ -55,6 +57,7 @@ class GuestWork:
         self._threads = threads
         self._clock = clock
         self._gate = gate
+        self._volumes = volumes
         self._acts: Final[Mapping[HostStep, Act]] = {
             HostStep.ENSURE_IMAGE: self._fetch,
             HostStep.ENSURE_NETWORK: self._quick(self._wire),
@@ -69,6 +72,7 @@ class GuestWork:
             HostStep.REMOVE_DISK: self._quick(lambda job: hypervisor.remove_disk(job.instance.id)),
             HostStep.REMOVE_NETWORK: self._quick(lambda job: network.remove(job.instance)),
             **DiskWork(hypervisor, cache, threads, self._disk).acts(),
+            **volumes.acts(),
             **others,
         }
 
@@ -140,6 +144,7 @@ class GuestWork:
         files = await self._cache.ensure(record.source)
         if record.rescue is not None:
             files = replace(files, rescue=await self._cache.ensure(record.rescue.source))
+        await self._volumes.ensure(record)
         data = await self._shelf.of(record) if self._hypervisor.has_drive(record) else None
 
         def run() -> PowerState:

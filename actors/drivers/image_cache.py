@@ -50,6 +50,10 @@ class ImageCache:
             ramdisk=await self._file(source.ramdisk) if source.ramdisk else None,
         )
 
+    async def disk(self, source: BootSource) -> Path:
+        """The disk image alone, on this host. Raises as ``ensure``."""
+        return await self._file(source.disk)
+
     async def sweep(
         self, sources: Iterable[BootSource], folder: Path, now: float, age: float
     ) -> None:

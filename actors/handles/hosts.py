@@ -3,8 +3,9 @@
 from actors.handles.remote import Remote, host_name
 from actors.model.console import ConsoleKind, Screenshot
 from actors.model.diagnostics import Diagnostics
-from actors.model.ids import HostId, InstanceId
+from actors.model.ids import HostId, InstanceId, SnapshotId, VolumeId
 from actors.model.query import ConsoleOutput
+from actors.model.volume import Volume
 from actors.ports.host import HostJob, HostOutcome
 from actors.ports.hypervisor import Guest
 
@@ -56,6 +57,18 @@ class HostHandle:
         """As ``Host.diagnostics``."""
         found: Diagnostics = await self._actor.call("diagnostics", instance)
         return found
+
+    async def remove_volume(self, volume: VolumeId) -> None:
+        """As ``VolumeHost.remove_volume``."""
+        await self._actor.call("remove_volume", volume)
+
+    async def copy_volume(self, volume: Volume, snapshot: SnapshotId) -> None:
+        """As ``VolumeHost.copy_volume``."""
+        await self._actor.call("copy_volume", volume, snapshot)
+
+    async def remove_volume_snapshot(self, snapshot: SnapshotId) -> None:
+        """As ``VolumeHost.remove_volume_snapshot``."""
+        await self._actor.call("remove_volume_snapshot", snapshot)
 
     async def guests(self) -> tuple[Guest, ...]:
         """Our domains on the host, as its libvirt has them now."""

@@ -254,3 +254,8 @@ class InstanceRecord(StoredRecord):
     def told(self) -> OperationId | None:
         """Key of the ``GuestData`` that the guest is told which boots now."""
         return self.guest_data if self.rescue is None else self.rescue.guest_data
+
+    @property
+    def boots_from_volume(self) -> bool:
+        """Whether its root disk is a volume."""
+        return any(volume.target == ROOT_TARGET for volume in self.volumes)

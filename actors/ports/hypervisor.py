@@ -12,8 +12,8 @@ from actors.model.console import ConsoleKind, Screenshot
 from actors.model.diagnostics import Diagnostics
 from actors.model.guest_data import GuestData
 from actors.model.host import Inventory
-from actors.model.ids import InstanceId
-from actors.model.instance import InstanceRecord, PowerState
+from actors.model.ids import InstanceId, SnapshotId, VolumeId
+from actors.model.instance import AttachedVolume, InstanceRecord, PowerState
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -139,6 +139,34 @@ class Hypervisor(Protocol):
 
         ``bridges`` maps a network's id to the bridge on this host; empty where the host builds no
         networks. ``data`` goes onto the config drive, where the instance has one.
+        """
+        ...
+
+    def has_volume(self, volume: VolumeId) -> bool:
+        """Whether a volume has bytes here."""
+        ...
+
+    def ensure_volume(self, volume: AttachedVolume, base: Path | None) -> None:
+        """Make a volume's bytes unless they are there; ``base`` is the image they begin as."""
+        ...
+
+    def remove_volume(self, volume: VolumeId) -> None:
+        """Remove a volume's bytes. None is no error."""
+        ...
+
+    def copy_volume(self, volume: VolumeId, snapshot: SnapshotId) -> None:
+        """Keep a volume as it is now; a copy that is there is no error."""
+        ...
+
+    def remove_volume_snapshot(self, snapshot: SnapshotId) -> None:
+        """Remove a snapshot's bytes. None is no error."""
+        ...
+
+    def plug(self, record: InstanceRecord, ask: bool) -> bool:
+        """Give a guest that runs the record's volumes, and with ``ask`` ask it for all others.
+
+        Whether it has just those (virDomainAttachDeviceFlags, virDomainDetachDeviceFlags). One
+        that does not run gets them when it is started.
         """
         ...
 

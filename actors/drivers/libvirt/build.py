@@ -4,7 +4,7 @@ Pure: record and host facts in, element out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -32,8 +32,10 @@ from actors.drivers.libvirt.domain_xml import (
 from actors.drivers.libvirt.element import legal_text
 from actors.drivers.libvirt.extra_disks import extra_disks
 from actors.drivers.libvirt.metadata_xml import instance_element
+from actors.lifecycle.targets import volume_targets
 from actors.model.extra_specs import FirmwareType
-from actors.model.instance import InstanceRecord
+from actors.model.ids import VolumeId
+from actors.model.instance import ROOT_TARGET, AttachedVolume, InstanceRecord
 from actors.model.network import Nic
 from actors.ports.hypervisor import BootFiles
 
@@ -73,6 +75,8 @@ class Place:
     bridges: Mapping[str, str]
     #: None for none.
     config_drive: Path | None = None
+    #: Files of the record's volumes.
+    volumes: Mapping[VolumeId, Path] = field(default_factory=dict)
 
 
 def domain_of(record: InstanceRecord, sequence: int, place: Place) -> Domain:
@@ -97,6 +101,7 @@ def domain_of(record: InstanceRecord, sequence: int, place: Place) -> Domain:
         disks=(
             _root_disk(record, place),
             *_extra_disks(record, place),
+            *volume_disks(record, place.volumes, place.cache),
             *_config_drive(place),
         ),
         # libvirt adds a USB controller otherwise, which costs an idle guest processor time.
@@ -142,6 +147,9 @@ def _os(record: InstanceRecord, place: Place) -> Os:
 
 
 def _root_disk(record: InstanceRecord, place: Place) -> Disk:
+    for volume in record.volumes:
+        if volume.target == ROOT_TARGET:
+            return _volume_disk(volume, place.volumes[volume.volume], place.cache)
     return Disk(
         source=place.disk,
         target="vda",
@@ -162,7 +170,29 @@ def _extra_disks(record: InstanceRecord, place: Place) -> tuple[Disk, ...]:
             discard="unmap",
             iotune=tuning.io_tune(record.flavor),
         )
-        for disk in extra_disks(record.flavor)
+        for disk in extra_disks(record.flavor, volume_targets(record))
+    )
+
+
+def volume_disks(
+    record: InstanceRecord, files: Mapping[VolumeId, Path], cache: str
+) -> tuple[Disk, ...]:
+    """The disks of the record's volumes, but for the one that it boots from."""
+    return tuple(
+        _volume_disk(one, files[one.volume], cache)
+        for one in record.volumes
+        if one.target != ROOT_TARGET
+    )
+
+
+def _volume_disk(volume: AttachedVolume, file: Path, cache: str) -> Disk:
+    # Nova: the volume's id, of which the guest sees the first 20 characters.
+    return Disk(
+        source=str(file),
+        target=volume.target,
+        cache=cache,
+        discard="unmap",
+        serial=volume.volume,
     )
 
 

@@ -41,6 +41,8 @@ class Disk(Element):
     readonly: bool = field(default=False, metadata=at("readonly"))
     backing: BackingStore | None = field(default=None, metadata=at(""))
     iotune: IoTune | None = field(default=None, metadata=at(""))
+    #: What the guest finds it by: ``/dev/disk/by-id/virtio-…``, at most 20 characters.
+    serial: str | None = field(default=None, metadata=at("serial"))
 
 
 @dataclass(frozen=True, slots=True)

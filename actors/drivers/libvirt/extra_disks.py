@@ -13,6 +13,7 @@ from typing import Final
 
 from actors.drivers.libvirt.errors import refused
 from actors.drivers.libvirt.settle import settle
+from actors.lifecycle.targets import flavor_targets
 from actors.model.flavor import Flavor
 from actors.model.instance import InstanceRecord
 
@@ -43,7 +44,7 @@ class ExtraDisk:
     make: tuple[str, ...]
 
 
-def extra_disks(flavor: Flavor) -> tuple[ExtraDisk, ...]:
+def extra_disks(flavor: Flavor, taken: frozenset[str] = frozenset()) -> tuple[ExtraDisk, ...]:
     """Those of a flavor, in Nova's order: behind the root disk ``vda`` first ephemeral, then swap.
 
     Nova: ``blockinfo.get_disk_mapping``.
@@ -54,8 +55,8 @@ def extra_disks(flavor: Flavor) -> tuple[ExtraDisk, ...]:
     ]
     there = [each for each in wanted if each[1]]
     return tuple(
-        ExtraDisk(name, f"vd{letter}", size, make)
-        for letter, (name, size, make) in zip("bc", there, strict=False)
+        ExtraDisk(name, target, size, make)
+        for target, (name, size, make) in zip(flavor_targets(flavor, taken), there, strict=True)
     )
 
 

@@ -14,24 +14,26 @@ from typing import TYPE_CHECKING, Final
 import libvirt
 
 from actors.drivers.libvirt import accelerator, consoles, counters, domains
-from actors.drivers.libvirt.build import TEST, Place, domain_of
+from actors.drivers.libvirt.build import TEST, Place, domain_of, volume_disks
 from actors.drivers.libvirt.connection import Connection
 from actors.drivers.libvirt.direct_io import cache_mode
 from actors.drivers.libvirt.disk_copy import BlankCopies, Copies, DiskCopies
 from actors.drivers.libvirt.disks import Disks, FileDisks, folder_of, make_folder
 from actors.drivers.libvirt.errors import away
 from actors.drivers.libvirt.extra_disks import ensure_extra_disks
+from actors.drivers.libvirt.plugs import plug
 from actors.drivers.libvirt.pool_disks import PoolDisks
 from actors.drivers.libvirt.power import fold_event
 from actors.drivers.libvirt.rescue import rescued
 from actors.drivers.libvirt.settings import LibvirtSettings, VirtType
+from actors.drivers.libvirt.volume_files import VolumeFiles
 from actors.model.console import ConsoleKind, Screenshot
 from actors.model.diagnostics import Diagnostics
 from actors.model.errors import Conflict
 from actors.model.guest_data import GuestData
 from actors.model.host import Inventory
-from actors.model.ids import InstanceId
-from actors.model.instance import InstanceRecord, PowerState
+from actors.model.ids import InstanceId, SnapshotId, VolumeId
+from actors.model.instance import AttachedVolume, InstanceRecord, PowerState
 from actors.ports.hypervisor import (
     BootFiles,
     ConnectionListener,
@@ -68,6 +70,7 @@ class LibvirtHypervisor:
         instances = settings.instances_dir
         self._chosen: VirtType | None = None
         self._disks: Disks = PoolDisks(instances) if settings.is_test else FileDisks(instances)
+        self._volumes = VolumeFiles(settings.volumes_dir)
         self._copies: Copies = BlankCopies(instances) if settings.is_test else DiskCopies(instances)
 
     def __repr__(self) -> str:
@@ -159,7 +162,8 @@ class LibvirtHypervisor:
     def ensure_disk(self, record: InstanceRecord, base: Path) -> None:
         """The root disk: a qcow2 overlay on ``base``, which is never written; and the others."""
         with self._use(f"make the disk of instance {record.id}") as conn:
-            self._disks.ensure(conn, record, base)
+            if not record.boots_from_volume:
+                self._disks.ensure(conn, record, base)
             if not self._settings.is_test:
                 folder = folder_of(self._settings.instances_dir, record.id)
                 ensure_extra_disks(folder, record)
@@ -218,6 +222,47 @@ class LibvirtHypervisor:
                     f"Instance {instance} runs; its disk cannot be {participle}.", "INSTANCE_RUNS"
                 )
             yield conn
+
+    # --- volumes ------------------------------------------------------------------------------
+
+    def has_volume(self, volume: VolumeId) -> bool:
+        """Whether a volume has bytes here."""
+        return self._volumes.is_made(volume)
+
+    def ensure_volume(self, volume: AttachedVolume, base: Path | None) -> None:
+        """Make a volume's bytes unless they are there."""
+        with self._use(f"make volume {volume.volume}"):
+            self._volumes.ensure(volume, base)
+
+    def remove_volume(self, volume: VolumeId) -> None:
+        """Remove a volume's bytes."""
+        with self._use(f"remove volume {volume}"):
+            self._volumes.remove(volume)
+
+    def copy_volume(self, volume: VolumeId, snapshot: SnapshotId) -> None:
+        """Keep a volume as it is now."""
+        with self._use(f"copy volume {volume}"):
+            self._volumes.copy(volume, snapshot)
+
+    def remove_volume_snapshot(self, snapshot: SnapshotId) -> None:
+        """Remove a snapshot's bytes."""
+        with self._use(f"remove snapshot {snapshot}"):
+            self._volumes.remove_snapshot(snapshot)
+
+    def plug(self, record: InstanceRecord, ask: bool) -> bool:
+        """Make the volumes of a guest that runs those of its record.
+
+        The test driver cannot change a domain that runs: its next start will.
+        """
+        with self._use(f"change the volumes of instance {record.id}") as conn:
+            found = domains.find(conn, record.id)
+            if self._settings.is_test or found is None or not found[0].isActive():
+                return True
+            disks = volume_disks(record, self._volume_paths(record), self._cache_mode)
+            return plug(found[0], disks, self._volumes.owns, ask=ask)
+
+    def _volume_paths(self, record: InstanceRecord) -> dict[VolumeId, Path]:
+        return {one.volume: self._volumes.path(one.volume) for one in record.volumes}
 
     def begin_copy(self, record: InstanceRecord, sequence: int) -> None:
         """Begin to copy the root disk as of now."""
@@ -303,6 +348,7 @@ class LibvirtHypervisor:
             config_drive=self._config_drive(record) if record.config_drive else None,
             files=files,
             bridges=bridges,
+            volumes=self._volume_paths(record),
         )
         domain = domain_of(record, sequence, place)
         if record.rescue is not None and files.rescue is not None:

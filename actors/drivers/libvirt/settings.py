@@ -33,6 +33,8 @@ class LibvirtSettings:
     memory_ratio: float = 1.0
     disk_ratio: float = 1.0
     reserved_memory_mb: int = 512
+    #: Where volumes lie; below ``state_dir`` where it is None.
+    volumes: Path | None = None
     #: Test hosts share one machine: what each says of itself instead of what libvirt counts.
     inventory: Inventory | None = None
     #: libvirtd is given up after ``keepalive_seconds * (keepalive_count + 1)`` without a sign of
@@ -54,6 +56,11 @@ class LibvirtSettings:
     def is_test(self) -> bool:
         """Whether libvirt's test driver answers: domains live in its memory, and run nothing."""
         return urlsplit(self.uri).scheme.partition("+")[0] == "test"
+
+    @property
+    def volumes_dir(self) -> Path:
+        """The folder of all volumes."""
+        return self.volumes or self.state_dir / "volumes"
 
     @property
     def instances_dir(self) -> Path:

@@ -1,0 +1,112 @@
+"""Volumes on a host: their files, and what guests that run have of them."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from actors.drivers.acts import Act
+from actors.drivers.image_cache import ImageCache
+from actors.drivers.lanes import Lane
+from actors.model.errors import HypervisorRefused
+from actors.model.ids import SnapshotId, VolumeId
+from actors.model.instance import AttachedVolume, InstanceRecord
+from actors.model.volume import Volume
+from actors.ports.clock import Clock
+from actors.ports.host import HostJob, HostStep
+from actors.ports.hypervisor import Hypervisor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: A guest gives a disk back once its kernel has let go of it; asked while it boots it does not
+#: hear, and is asked again.
+_ASK_AGAIN_SECONDS: Final = 5.0
+_GIVE_UP_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 0.1
+
+Value = TypeVar("Value")
+
+
+class VolumeWork:
+    """Does the steps of volumes, and what their owner asks of this host."""
+
+    def __init__(
+        self, hypervisor: Hypervisor, cache: ImageCache, threads: Executor, clock: Clock
+    ) -> None:
+        self._hypervisor = hypervisor
+        self._cache = cache
+        self._threads = threads
+        self._clock = clock
+        #: What is done to one volume is done one after another.
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    def acts(self) -> Mapping[HostStep, Act]:
+        """Its steps."""
+        return {HostStep.ENSURE_VOLUMES: self._agree, HostStep.PLUG_VOLUMES: self._agree}
+
+    async def ensure(self, record: InstanceRecord) -> None:
+        """Make the files of an instance's volumes that are missing, or too small."""
+        for volume in record.volumes:
+            async with self._turn(volume.volume):
+                await self._ensure(volume)
+
+    async def remove(self, volume: VolumeId) -> None:
+        """As ``ports.volumes.VolumeHost.remove_volume``."""
+        async with self._turn(volume):
+            await self._blocking(lambda: self._hypervisor.remove_volume(volume))
+
+    async def copy(self, volume: Volume, snapshot: SnapshotId) -> None:
+        """As ``ports.volumes.VolumeHost.copy_volume``."""
+        async with self._turn(volume.id):
+            # One that was bound to this host, and then not attached after all, has no bytes yet.
+            await self._ensure(
+                AttachedVolume(
+                    volume=volume.id,
+                    target="",
+                    size_gb=volume.size_gb,
+                    source=volume.source,
+                    snapshot=volume.snapshot,
+                )
+            )
+            await self._blocking(lambda: self._hypervisor.copy_volume(volume.id, snapshot))
+
+    async def remove_snapshot(self, snapshot: SnapshotId) -> None:
+        """As ``ports.volumes.VolumeHost.remove_volume_snapshot``."""
+        await self._blocking(lambda: self._hypervisor.remove_volume_snapshot(snapshot))
+
+    async def _agree(self, job: HostJob, lane: Lane) -> None:
+        """Have a guest that runs give back what its record has not, and take what it has.
+
+        Raises:
+            HypervisorRefused: The guest keeps a disk.
+        """
+        record = job.instance
+        await self.ensure(record)
+        begun = self._clock.monotonic()
+        ask = True
+        asked = begun
+        while not await self._blocking(lambda again=ask: self._hypervisor.plug(record, again)):  # type: ignore[misc]
+            now = self._clock.monotonic()
+            if now - begun > _GIVE_UP_SECONDS:
+                raise HypervisorRefused(
+                    f"The guest of instance {record.id} does not give the volume back. Unmount it "
+                    "there, or stop the instance, and try again.",
+                    "VOLUME_KEPT_BY_GUEST",
+                )
+            lane.check(record.id, job.sequence)
+            ask = now - asked > _ASK_AGAIN_SECONDS
+            asked = now if ask else asked
+            await self._clock.sleep(_LOOK_SECONDS)
+
+    async def _ensure(self, volume: AttachedVolume) -> None:
+        base: Path | None = None
+        if volume.source is not None and not self._hypervisor.has_volume(volume.volume):
+            base = await self._cache.disk(volume.source)
+        await self._blocking(lambda: self._hypervisor.ensure_volume(volume, base))
+
+    def _turn(self, volume: VolumeId) -> asyncio.Lock:
+        return self._turns.setdefault(volume, asyncio.Lock())
+
+    async def _blocking(self, call: Callable[[], Value]) -> Value:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
