@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from actors.model.base import StoredRecord
+from actors.model.flavor import Flavor
 from actors.model.ids import ImageId
 from actors.model.image import BootSource
 from actors.model.image_commands import ImageName, Properties
@@ -65,6 +66,13 @@ class Unrescue(StoredRecord):
     ran: bool = False
 
 
+class Resize(StoredRecord):
+    """Another size."""
+
+    kind: Literal["resize"] = "resize"
+    flavor: Flavor
+
+
 class Backup(StoredRecord):
     """One of several images of an instance that take turns (Nova: ``createBackup``)."""
 
@@ -96,6 +104,6 @@ class Unshelve(StoredRecord):
 
 #: Told apart by ``kind``.
 Details = Annotated[
-    Reboot | Rebuild | RescueBoot | Unrescue | Snapshot | Unshelve,
+    Reboot | Rebuild | RescueBoot | Unrescue | Resize | Snapshot | Unshelve,
     Field(discriminator="kind"),
 ]

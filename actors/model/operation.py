@@ -12,7 +12,7 @@ from pydantic import Field
 from actors.model.base import Instant, StoredRecord
 from actors.model.details import Details
 from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, RequestId, UserId
-from actors.model.instance import Fault, VmState
+from actors.model.instance import Fault, Former, VmState
 
 
 class Action(StrEnum):
@@ -38,6 +38,9 @@ class Action(StrEnum):
     REBUILD = "rebuild"
     RESCUE = "rescue"
     UNRESCUE = "unrescue"
+    RESIZE = "resize"
+    CONFIRM_RESIZE = "confirmResize"
+    REVERT_RESIZE = "revertResize"
 
     @property
     def words(self) -> str:
@@ -51,6 +54,8 @@ _WORDS = {
     Action.CREATE_IMAGE: "make an image of",
     Action.CREATE_BACKUP: "back up",
     Action.SHELVE_OFFLOAD: "offload",
+    Action.CONFIRM_RESIZE: "confirm the resize of",
+    Action.REVERT_RESIZE: "revert the resize of",
 }
 
 
@@ -125,6 +130,9 @@ class OperationRecord(StoredRecord):
     wanted_host: str | None = None
     #: Hosts that failed this boot: not chosen again. ``fault.hosts`` has the reasons.
     refused: tuple[HostId, ...] = ()
+    #: What the instance was before a resize: of a resize itself what it is when it begins, else
+    #: what a resize left to be confirmed or reverted.
+    former: Former | None = None
     #: What it waits for, in words; empty when it moves.
     waiting_for: str = ""
     #: A delete, or the caller, wants it to end: no further step begins, what was done is undone.
