@@ -7,7 +7,7 @@ the instances' actors what the hypervisor says.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 
 import ray
 
+from actors.drivers import disk_source
 from actors.drivers.console_log import read_console_log
 from actors.drivers.console_session import Console
 from actors.drivers.consoles import Consoles
@@ -25,10 +26,11 @@ from actors.drivers.guest_work import GuestWork
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lanes
 from actors.drivers.observed import News, Observed
+from actors.drivers.resize_work import ResizeWork
 from actors.drivers.volume_work import VolumeWork
 from actors.model.console import ConsoleKind, Screenshot
 from actors.model.diagnostics import Diagnostics
-from actors.model.errors import ComputeError, Unavailable
+from actors.model.errors import Cancelled, ComputeError, Unavailable
 from actors.model.guest_data import GuestData
 from actors.model.host import HostReport
 from actors.model.ids import HostId, InstanceId, SnapshotId, VolumeId
@@ -36,12 +38,20 @@ from actors.model.instance import InstanceRecord, PowerState
 from actors.model.query import ConsoleOutput
 from actors.model.volume import Volume
 from actors.ports.clock import Clock, Gate
-from actors.ports.host import HostJob, HostOutcome, HostStep, PowerReport, StepResult
+from actors.ports.host import (
+    DiskFile,
+    HostJob,
+    HostOutcome,
+    Hosts,
+    HostStep,
+    PowerReport,
+    StepResult,
+)
 from actors.ports.hypervisor import Guest, HostNetwork, Hypervisor, HypervisorFacts
 from actors.ports.images import Images
 from actors.ports.reports import Reports
 from actors.ports.scheduler import Scheduler
-from actors.ports.store import Batch, HostStore, Remove, Table
+from actors.ports.store import Batch, Eviction, HostStore, Remove, Table
 from actors.store.tables import eviction_key
 
 _log: Final = logging.getLogger(__name__)
@@ -82,6 +92,8 @@ class HostPorts:
     scheduler: Scheduler
     reports: Reports
     images: Images
+    #: The other hosts: an instance that is resized may come from one.
+    hosts: Hosts
     clock: Clock
     gate: Gate
 
@@ -108,6 +120,8 @@ class HostActor:
         self._sweep_at = 0.0
         self._shelf = GuestShelf(ports.store)
         self._volumes = VolumeWork(self._hypervisor, self._cache, self._threads, ports.clock)
+        copies = CopyWork(self._hypervisor, ports.images, self._threads, ports.clock)
+        resizes = ResizeWork(settings.id, ports.hosts, self._hypervisor, self._cache, self._threads)
         self._work = GuestWork(
             self._hypervisor,
             self._network,
@@ -117,7 +131,7 @@ class HostActor:
             ports.clock,
             ports.gate,
             self._volumes,
-            CopyWork(self._hypervisor, ports.images, self._threads, ports.clock).acts(),
+            {**copies.acts(), **resizes.acts()},
         )
         self._lanes = Lanes()
         self._consoles = Consoles()
@@ -182,7 +196,8 @@ class HostActor:
         begun = self._ports.clock.monotonic()
         results: list[StepResult] = []
         told: list[asyncio.Task[None]] = []
-        power = self._observed.of(instance)
+        power = known = self._observed.of(instance)
+        touched = False
         async with lane.turn(instance, job.sequence), self._watched(instance, job.sequence):
             for step in job.steps:
                 result = await self._work.step(step, job, lane)
@@ -190,6 +205,7 @@ class HostActor:
                 if result.step is HostStep.ENSURE_RUNNING and result.error is None:
                     self._boots += 1
                 power = result.power_state or power
+                touched = touched or result.power_state is not None
                 if result.error is not None:
                     break
                 more = len(results) < len(job.steps)
@@ -200,7 +216,8 @@ class HostActor:
                 self._news.set()
         # Nothing is told after the answer: another attempt's steps have the same names.
         await asyncio.gather(*told)
-        return HostOutcome(tuple(results), power)
+        looked = touched or known is not PowerState.NOSTATE
+        return HostOutcome(tuple(results), power if looked else None)
 
     @asynccontextmanager
     async def _watched(self, instance: InstanceId, sequence: int) -> AsyncIterator[None]:
@@ -211,6 +228,20 @@ class HostActor:
             if self._observed.job_broken(instance, sequence):
                 self._news.set()
             raise
+
+    @ray.method
+    async def disk_files(self, instance: InstanceId) -> tuple[DiskFile, ...]:
+        """The files of an instance's disks (``ports.host.Host``)."""
+        await asyncio.shield(self._loading)
+        return await self._blocking(lambda: disk_source.measured(self._hypervisor, instance))
+
+    @ray.method
+    async def read_disk(self, instance: InstanceId, name: str, offset: int, length: int) -> bytes:
+        """A piece of one of them (``ports.host.Host``)."""
+        await asyncio.shield(self._loading)
+        return await self._blocking(
+            lambda: disk_source.read(self._hypervisor, instance, name, offset, length)
+        )
 
     @ray.method
     async def console_output(self, instance: InstanceId, offset: int, limit: int) -> ConsoleOutput:
@@ -376,8 +407,8 @@ class HostActor:
     async def _catch_up(self) -> None:
         """After a start or a lost connection, and now and then: compare all with libvirt."""
         if not self._trouble:
-            await self._evict()
             placed = await self._ports.reports.placed(self._settings.id)
+            await self._evict({record.id: record for record in placed})
             await self._blocking(lambda: self._network.restore(placed))
             await self._compare(placed)
             await self._sweep(placed)
@@ -397,18 +428,20 @@ class HostActor:
         except OSError as error:
             _log.warning("host %s keeps its cached images: %s", self._settings.name, error)
 
-    async def _evict(self) -> None:
-        """Remove instances that were deleted while this host was away."""
+    async def _evict(self, placed: Mapping[InstanceId, InstanceRecord]) -> None:
+        """Remove instances that were deleted, or moved, while this host was away."""
         for eviction in await self._ports.store.evictions(self._settings.id):
-            job = HostJob(eviction.record, eviction.sequence, _EVICTION, saga="evict")
-            outcome = await self._do(job)
-            error = outcome.results[-1].error
+            here = placed.get(eviction.instance)
+            if here is not None and here.sequence > eviction.sequence:
+                error: ComputeError | None = None  # it has come back since
+            else:
+                error = await self._removed(eviction)
             if isinstance(error, Unavailable):
                 raise error
-            if error is not None:
+            if error is not None and not isinstance(error, Cancelled):
                 # Looked at again with the next comparison, which must not wait for this.
                 _log.warning(
-                    "host %s cannot remove instance %s, which was deleted while it was away: %s",
+                    "host %s cannot remove instance %s, which left while it was away: %s",
                     self._settings.name,
                     eviction.instance,
                     error,
@@ -423,6 +456,14 @@ class HostActor:
                     ),
                 )
             )
+
+    async def _removed(self, eviction: Eviction) -> ComputeError | None:
+        """Why an instance that is to leave is still here. ``Cancelled``: it has come back."""
+        job = HostJob(eviction.record, eviction.sequence, _EVICTION, saga="evict")
+        try:
+            return (await self._do(job)).results[-1].error
+        except Cancelled as error:
+            return error
 
     async def _compare(self, placed: tuple[InstanceRecord, ...]) -> None:
         """Tell what differs; a domain that nobody asked to remove is left alone, and said."""

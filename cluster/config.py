@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     #: ``shelved_offload_time``).
     shelved_offload_seconds: float = Field(default=0.0, ge=-1)
 
+    #: A resize that was not confirmed for so long is, by itself; 0 for never.
+    resize_confirm_window_seconds: float = Field(default=0.0, ge=0)
+
     #: Where the gRPC gateway listens.
     listen: str = "127.0.0.1:8774"
     #: This node's address in the Ray cluster.
@@ -88,6 +91,9 @@ class Settings(BaseSettings):
     #: A host that has not reported for so long is down.
     down_after_seconds: float = Field(default=15.0, gt=0)
 
+    #: Whether a resized instance may stay where it is; it does, where there is room for both sizes.
+    resize_to_same_host: bool = True
+
     #: The network made with the cluster.
     network_label: str = "private"
     network_cidr: IPv4Network = IPv4Network("10.0.0.0/20")
@@ -123,6 +129,7 @@ class Settings(BaseSettings):
         return Policy(
             reclaim_seconds=self.reclaim_instance_seconds,
             offload_seconds=None if offload < 0 else offload,
+            confirm_seconds=self.resize_confirm_window_seconds,
         )
 
     @property

@@ -75,7 +75,12 @@ def spawn_control(settings: Settings, control: str) -> None:
     _make(ConductorActor, options(CONDUCTOR)).remote(
         str(settings.database), settings.partitions, settings.keep_events
     )
-    _make(SchedulerActor, options(SCHEDULER)).remote(store, clock, settings.down_after_seconds)
+    _make(SchedulerActor, options(SCHEDULER)).remote(
+        store,
+        clock,
+        settings.down_after_seconds,
+        resize_to_same_host=settings.resize_to_same_host,
+    )
     _make(NetworkActor, options(NETWORK)).remote(store, clock)
     _make(ImageActor, options(IMAGES)).remote(
         store, clock, str(settings.images_dir), settings.max_image_gb << 30
@@ -101,6 +106,7 @@ def spawn_host(settings: Settings, host_id: HostId, name: str, partitions: int) 
         scheduler=SchedulerHandle(),
         reports=InstancesHandle(partitions),
         images=ImagesHandle(),
+        hosts=HostsHandle(),
         clock=SystemClock(),
         gate=gate_for(settings.gates),
     )

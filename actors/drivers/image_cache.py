@@ -5,8 +5,6 @@ What is under way lies beside it as ``.<sha256>.part``, and goes on where it sto
 """
 
 import asyncio
-import fcntl
-import hashlib
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -15,6 +13,7 @@ from pathlib import Path
 
 from actors.drivers.cache_sweep import GOING, backing_files, contents_of, is_stale
 from actors.drivers.contents import CHUNK, content_path, full_disk_is_exhausted, publish
+from actors.drivers.part_file import PartFile
 from actors.model.errors import ComputeError, HypervisorRefused, NotFound, Unavailable
 from actors.model.image import BootFile, BootSource
 from actors.ports.hypervisor import BootFiles
@@ -113,7 +112,7 @@ class ImageCache:
 
     async def _fetch(self, file: BootFile, name: Path, path: Path) -> bool:
         """Fetch what is missing; False where what lay there from before has spoilt it."""
-        part = await asyncio.to_thread(_Part, name)
+        part = await asyncio.to_thread(PartFile, name)
         begun_before = part.size > 0
         try:
             while part.size < file.size:
@@ -147,56 +146,6 @@ class ImageCache:
                 str(error),
                 {"image": file.image},
             ) from None
-
-
-class _Part:
-    """A file on its way. Blocking; one user at a time, also across processes."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a+b", buffering=0)
-        try:
-            _lock(self._file.fileno(), path)
-            self._file.seek(0)
-            self._digest = hashlib.sha256()
-            while piece := self._file.read(CHUNK):
-                self._digest.update(piece)
-            self.size = self._file.tell()
-        except BaseException:
-            self._file.close()
-            raise
-
-    def append(self, piece: bytes) -> None:
-        """Write and count."""
-        rest = memoryview(piece)
-        while rest:
-            rest = rest[self._file.write(rest) :]
-        self._digest.update(piece)
-        self.size += len(piece)
-
-    def finish(self) -> str:
-        """Wait for the disk; the checksum of all that came."""
-        os.fsync(self._file.fileno())
-        return self._digest.hexdigest()
-
-    def close(self) -> None:
-        """Let go of it."""
-        self._file.close()
-
-
-def _lock(descriptor: int, path: Path) -> None:
-    # A HostActor that was replaced may not be gone yet.
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        ours = os.path.samestat(os.fstat(descriptor), path.stat())
-    except (BlockingIOError, FileNotFoundError):
-        ours = False
-    if not ours:
-        raise Unavailable(
-            "Another process of this host is fetching this image. Try again.",
-            "IMAGE_BEING_FETCHED",
-            str(path),
-        )
 
 
 def _is_complete(path: Path, size: int) -> bool:

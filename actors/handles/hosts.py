@@ -6,7 +6,7 @@ from actors.model.diagnostics import Diagnostics
 from actors.model.ids import HostId, InstanceId, SnapshotId, VolumeId
 from actors.model.query import ConsoleOutput
 from actors.model.volume import Volume
-from actors.ports.host import HostJob, HostOutcome
+from actors.ports.host import DiskFile, HostJob, HostOutcome
 from actors.ports.hypervisor import Guest
 
 
@@ -24,6 +24,16 @@ class HostHandle:
     async def abandon(self, instance: InstanceId, sequence: int) -> None:
         """As ``Host.abandon``."""
         await self._actor.call("abandon", instance, sequence)
+
+    async def disk_files(self, instance: InstanceId) -> tuple[DiskFile, ...]:
+        """As ``Host.disk_files``."""
+        files: tuple[DiskFile, ...] = await self._actor.call("disk_files", instance)
+        return files
+
+    async def read_disk(self, instance: InstanceId, name: str, offset: int, length: int) -> bytes:
+        """As ``Host.read_disk``."""
+        piece: bytes = await self._actor.call("read_disk", instance, name, offset, length)
+        return piece
 
     async def console_output(self, instance: InstanceId, offset: int, limit: int) -> ConsoleOutput:
         """As ``Host.console_output``."""

@@ -68,6 +68,7 @@ class Site:
             MetadataDoor(metadata, self._plan.namespace, self.guest_at) if metadata else None
         )
         self._guard = SpoofGuard(self._plan)
+        self._told_of_all = not self._leases
         #: As far as this process has heard of them.
         self._records: dict[InstanceId, InstanceRecord] = {}
         #: Counts changes of what is wished, and says which of them the host has.
@@ -111,6 +112,8 @@ class Site:
             # Copies travel with jobs and with comparisons; the newest counts.
             if known is None or known.generation <= record.generation:
                 self._records[record.id] = record
+            if known is None and self._told_of_all:
+                self._wished += 1  # its lease is from an earlier process; its card is not yet kept
 
     def admit(self, network: Network, instance: InstanceId, leases: Iterable[Lease]) -> int:
         """All leases of the instance. A ticket for ``converge``; 0 when nothing changes."""
@@ -125,8 +128,6 @@ class Site:
                 del self._leases[address]
             # Where an address has another holder still, we have missed its end.
             self._leases.update(wanted)
-            if not wanted:
-                self._records.pop(instance, None)
             if newer:
                 self._newer = network
             self._wished += 1
@@ -136,13 +137,15 @@ class Site:
         """The instance is gone. A ticket also where an earlier ``converge`` failed."""
         ticket = self.admit(self._network, instance, ())
         with self._wishes:
+            self._records.pop(instance, None)
             return ticket or (self._wished if self._wished > self._reached else 0)
 
     def doubt(self) -> None:
-        """Look at everything again, next time."""
+        """Look at everything again, next time. All guests that there are have been told of."""
         with self._work:
             self._built = None
             self._guard.doubt()
+            self._told_of_all = True
 
     def converge(self, ticket: int) -> None:
         """Bring the host to what is wished; done already when another thread served this ticket.
@@ -196,8 +199,8 @@ class Site:
     def _keep_apart(self, leases: tuple[Lease, ...]) -> None:
         with self._wishes:
             known = {lease.instance: self._records.get(lease.instance) for lease in leases}
-        if None in known.values() and not self._guard.known:
-            return  # as an earlier process left it, until we know all of its guests
+        if None in known.values() and not self._told_of_all:
+            return  # as an earlier process left it, until we have heard of its guests
         self._guard.keep(
             frozenset(
                 Card(nic.device, nic.mac, nic.address)

@@ -39,11 +39,6 @@ class SpoofGuard:
         #: What the kernel has; None where we do not know.
         self._kept: frozenset[Card] | None = None
 
-    @property
-    def known(self) -> bool:
-        """Whether this process has set it."""
-        return self._kept is not None
-
     def keep(self, cards: frozenset[Card]) -> None:
         """These cards are kept to what is theirs; frames of others pass.
 

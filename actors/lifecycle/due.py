@@ -22,6 +22,8 @@ class Policy:
     reclaim_seconds: float = 0.0
     #: From shelved to offloaded (Nova: ``shelved_offload_time``); 0 for at once, None for never.
     offload_seconds: float | None = None
+    #: From resized to confirmed (Nova: ``resize_confirm_window``).
+    confirm_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,6 +45,9 @@ def due(record: InstanceRecord, policy: Policy) -> Due | None:
     if record.vm_state is VmState.SHELVED and policy.offload_seconds is not None:
         at = since + timedelta(seconds=policy.offload_seconds)
         return Due(at, record.id, Action.SHELVE_OFFLOAD)
+    if record.vm_state is VmState.RESIZED and policy.confirm_seconds:
+        at = since + timedelta(seconds=policy.confirm_seconds)
+        return Due(at, record.id, Action.CONFIRM_RESIZE)
     return None
 
 

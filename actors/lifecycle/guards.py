@@ -50,6 +50,7 @@ _PLUGGED: Final = frozenset(
         VmState.SHELVED_OFFLOADED,
     }
 )
+_RESIZED: Final = frozenset({VmState.RESIZED})
 _HAS_A_DISK: Final = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED})
 
 #: A hard reboot is the way out of these, should a guest or its QEMU hang.
@@ -115,6 +116,12 @@ ALLOWED: Final[dict[Action, Guard]] = {
     Action.UNRESCUE: Guard(
         frozenset({VmState.RESCUED}), hint="Only a rescued instance can be unrescued."
     ),
+    Action.RESIZE: Guard(
+        frozenset({VmState.ACTIVE, VmState.STOPPED}),
+        hint="Only an instance that runs or is stopped can be resized.",
+    ),
+    Action.CONFIRM_RESIZE: Guard(_RESIZED, hint="There is no resize to confirm."),
+    Action.REVERT_RESIZE: Guard(_RESIZED, hint="There is no resize to revert."),
     Action.CREATE_IMAGE: Guard(_HAS_A_DISK),
     Action.CREATE_BACKUP: Guard(_HAS_A_DISK),
     Action.SHELVE: Guard(_HAS_A_DISK),
@@ -155,6 +162,11 @@ def check(record: InstanceRecord, command: InstanceCommand) -> None:
         raise refusal(
             record, what, f"its state is {record.vm_state.value}.", guard.hint, "INVALID_STATE"
         )
+    if command.action is Action.RESIZE and record.former is not None:
+        # Somebody has reset its state: nobody knows any more which of its disks is the right one.
+        raise refusal(
+            record, what, "its last resize never ended.", "Delete it.", "RESIZE_UNSETTLED"
+        )
     if guard.launched and record.launched is None and record.task_state is None:
         raise refusal(
             record, what, "it has never run.", "Delete it and boot another.", "INSTANCE_NEVER_RAN"
@@ -167,9 +179,13 @@ def can_be_kept(record: InstanceRecord) -> bool:
     """Whether a delete leaves something that can be restored.
 
     Nova deletes for good what has never run, too (``servers.py``: ``_delete``). What is on no host
-    has no disk that a restore could start.
+    has no disk that a restore could start; what is in the middle of a resize has half of two.
     """
-    return record.launched is not None and record.host_id is not None
+    if record.launched is None or record.host_id is None:
+        return False
+    return record.former is None or (
+        record.vm_state is VmState.RESIZED and record.task_state is None
+    )
 
 
 def check_lock(record: InstanceRecord, what: Asked, *, admin: bool) -> None:

@@ -22,6 +22,7 @@ from actors.lifecycle.events import (
     Requested,
 )
 from actors.lifecycle.grace import grace_of
+from actors.lifecycle.sizes import check_size, former_of
 from actors.model.commands import CreateInstance, InstanceCommand
 from actors.model.details import Reboot, Unshelve
 from actors.model.edits import InstanceEdit
@@ -46,6 +47,9 @@ _TASK_OF_ACTION: Final[dict[Action, TaskState]] = {
     Action.REBUILD: TaskState.REBUILDING,
     Action.RESCUE: TaskState.RESCUING,
     Action.UNRESCUE: TaskState.UNRESCUING,
+    Action.RESIZE: TaskState.RESIZE_MIGRATING,
+    Action.CONFIRM_RESIZE: TaskState.RESIZE_CONFIRMING,
+    Action.REVERT_RESIZE: TaskState.RESIZE_REVERTING,
     Action.CREATE_IMAGE: TaskState.IMAGE_SNAPSHOT,
     Action.CREATE_BACKUP: TaskState.IMAGE_BACKUP,
     Action.SHELVE: TaskState.SHELVING,
@@ -60,6 +64,9 @@ _TASK_OF_STEP: Final[dict[tuple[Action, str], TaskState]] = {
     (Action.CREATE, ""): TaskState.SCHEDULING,
     (Action.CREATE, "claim"): TaskState.SCHEDULING,
     (Action.CREATE, "ports"): TaskState.NETWORKING,
+    (Action.RESIZE, ""): TaskState.RESIZE_PREP,
+    (Action.RESIZE, "claim"): TaskState.RESIZE_PREP,
+    (Action.RESIZE, "domain"): TaskState.RESIZE_FINISH,
     (Action.CREATE_IMAGE, "upload"): TaskState.IMAGE_UPLOADING,
     (Action.SHELVE, "upload"): TaskState.SHELVING_IMAGE_UPLOADING,
 }
@@ -86,9 +93,19 @@ _SUCCESS: Final[dict[Action, VmState]] = {
     Action.REBUILD: VmState.ACTIVE,
     Action.RESCUE: VmState.RESCUED,
     Action.UNRESCUE: VmState.ACTIVE,
+    Action.RESIZE: VmState.RESIZED,
+    # Or stopped: as it runs.
+    Action.CONFIRM_RESIZE: VmState.ACTIVE,
+    Action.REVERT_RESIZE: VmState.ACTIVE,
     Action.SHELVE: VmState.SHELVED,
     Action.SHELVE_OFFLOAD: VmState.SHELVED_OFFLOADED,
     Action.UNSHELVE: VmState.ACTIVE,
+}
+
+#: What it is instead, where there is no guest.
+_NOT_RUNNING: Final[dict[Action, VmState]] = {
+    Action.CONFIRM_RESIZE: VmState.STOPPED,
+    Action.REVERT_RESIZE: VmState.STOPPED,
 }
 
 #: What it is after one that failed. Nova: most leave it as it was, with a fault.
@@ -154,6 +171,7 @@ def step(record: InstanceRecord, event: LifecycleEvent) -> tuple[InstanceRecord,
     Raises:
         Conflict: The state, or a lock, forbids what is requested.
         Forbidden: Only an admin may.
+        Invalid: It cannot have the flavor it is to be resized to.
         Stale: The request names a generation that has passed.
     """
     match event:
@@ -181,6 +199,7 @@ def _requested(
 ) -> tuple[InstanceRecord, list[Effect]]:
     _check_generation(record, command.generation)
     guards.check(record, command)
+    check_size(record, command)
     if command.action is Action.SOFT_DELETE and not guards.can_be_kept(record):
         command = command.evolve(action=Action.DELETE)
     if record.task_state in _UNDER_WAY.get(command.action, ()):
@@ -196,6 +215,7 @@ def _requested(
         request_id=command.request_id,
         was=record.vm_state,
         details=remembered(record, command.details),
+        former=former_of(record, command.action, sequence),
         wanted_host=command.details.host if isinstance(command.details, Unshelve) else None,
         guest_data=operation_id(record.id, sequence) if command.guest_data else None,
         guest_data_before=record.guest_data,
@@ -270,6 +290,9 @@ def _succeeded(record: InstanceRecord, action: Action, at: datetime) -> Instance
     if action is Action.REBUILD and record.vm_state is VmState.STOPPED:
         # Nobody asked for it to be started.
         changed = changed.evolve(vm_state=VmState.STOPPED)
+    if record.vm_state is VmState.RESIZED and record.power_state is PowerState.NOSTATE:
+        # It was stopped, so nothing has been made of it where it is now.
+        changed = changed.evolve(vm_state=_NOT_RUNNING.get(action, changed.vm_state))
     if action is Action.CREATE:
         changed = changed.evolve(launched=at)
     if action is Action.DELETE:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from actors.model.base import StoredRecord
+from actors.model.flavor import Flavor
 from actors.model.ids import ImageId, VolumeId
 from actors.model.image import BootSource
 from actors.model.image_commands import ImageName, Properties
@@ -65,6 +66,13 @@ class Unrescue(StoredRecord):
     ran: bool = False
 
 
+class Resize(StoredRecord):
+    """Another size."""
+
+    kind: Literal["resize"] = "resize"
+    flavor: Flavor
+
+
 class Backup(StoredRecord):
     """One of several images of an instance that take turns (Nova: ``createBackup``)."""
 
@@ -113,6 +121,14 @@ class DetachVolume(StoredRecord):
 
 #: Told apart by ``kind``.
 Details = Annotated[
-    Reboot | Rebuild | RescueBoot | Unrescue | Snapshot | Unshelve | AttachVolume | DetachVolume,
+    Reboot
+    | Rebuild
+    | RescueBoot
+    | Unrescue
+    | Resize
+    | Snapshot
+    | Unshelve
+    | AttachVolume
+    | DetachVolume,
     Field(discriminator="kind"),
 ]

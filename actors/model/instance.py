@@ -201,6 +201,22 @@ class AttachedVolume(StoredRecord):
     delete_on_termination: bool = False
 
 
+class Former(StoredRecord):
+    """What an instance was before a resize, until that is confirmed or reverted."""
+
+    #: The resize's number: what is kept of the disks has it in its name.
+    sequence: int
+    flavor: Flavor
+    host_id: HostId
+    host: str
+    vm_state: VmState
+
+    @property
+    def ran(self) -> bool:
+        """Whether there is a guest to start again."""
+        return self.vm_state is VmState.ACTIVE
+
+
 class InstanceRecord(StoredRecord):
     """One instance.
 
@@ -237,6 +253,8 @@ class InstanceRecord(StoredRecord):
     rescue: Rescue | None = None
     shelved: Shelved | None = None
     volumes: tuple[AttachedVolume, ...] = ()
+    #: Set from the middle of a resize until it is confirmed or reverted.
+    former: Former | None = None
     nics: tuple[Nic, ...] = ()
     fault: Fault | None = None
     #: The operation under way, or the last one. Its sequence number counts this instance's

@@ -12,7 +12,7 @@ from pydantic import Field
 from actors.model.base import Instant, StoredRecord
 from actors.model.details import Details
 from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, RequestId, UserId
-from actors.model.instance import Fault, VmState
+from actors.model.instance import Fault, Former, VmState
 
 
 class Action(StrEnum):
@@ -40,6 +40,9 @@ class Action(StrEnum):
     REBUILD = "rebuild"
     RESCUE = "rescue"
     UNRESCUE = "unrescue"
+    RESIZE = "resize"
+    CONFIRM_RESIZE = "confirmResize"
+    REVERT_RESIZE = "revertResize"
 
     @property
     def words(self) -> str:
@@ -55,6 +58,8 @@ _WORDS = {
     Action.SHELVE_OFFLOAD: "offload",
     Action.ATTACH_VOLUME: "attach a volume to",
     Action.DETACH_VOLUME: "detach a volume from",
+    Action.CONFIRM_RESIZE: "confirm the resize of",
+    Action.REVERT_RESIZE: "revert the resize of",
 }
 
 
@@ -129,6 +134,9 @@ class OperationRecord(StoredRecord):
     wanted_host: str | None = None
     #: Hosts that failed this boot: not chosen again. ``fault.hosts`` has the reasons.
     refused: tuple[HostId, ...] = ()
+    #: What the instance was before a resize: of a resize itself what it is when it begins, else
+    #: what a resize left to be confirmed or reverted.
+    former: Former | None = None
     #: What it waits for, in words; empty when it moves.
     waiting_for: str = ""
     #: A delete, or the caller, wants it to end: no further step begins, what was done is undone.

@@ -49,6 +49,13 @@ class HostStep(StrEnum):
     ENSURE_DISK_BACK = "ensure_disk_back"
     #: The disks that this operation put aside are gone.
     REMOVE_OLD_DISK = "remove_old_disk"
+    #: The former disks are kept here as they were, or lie on the former host, and the instance has
+    #: a copy of them that is as large as its flavor says.
+    ENSURE_RESIZED_DISK = "ensure_resized_disk"
+    #: The former disks are in their places again; nothing is here where they are on another host.
+    REVERT_DISK = "revert_disk"
+    #: What was kept here of the former disks is gone.
+    REMOVE_FORMER_DISK = "remove_former_disk"
     #: The disk that a rescued instance boots from.
     ENSURE_RESCUE_DISK = "ensure_rescue_disk"
     REMOVE_RESCUE_DISK = "remove_rescue_disk"
@@ -72,6 +79,15 @@ class HostJob:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskFile:
+    """A file of an instance's disks, and what is in it while nothing runs."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """How one step went. ``error`` is None when it succeeded."""
 
@@ -85,10 +101,13 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class HostOutcome:
-    """The steps that were tried, in order, and the domain's state afterwards."""
+    """The steps that were tried, in order, and the domain's state afterwards.
+
+    None where no step touched it, and the host has not looked at it since it started.
+    """
 
     results: tuple[StepResult, ...]
-    power_state: PowerState
+    power_state: PowerState | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +139,24 @@ class Host(Protocol):
 
         It ends after its step, or within it where that may take long, with ``Cancelled``
         (``ABANDONED``). What it has done is the operation's to undo.
+        """
+        ...
+
+    async def disk_files(self, instance: InstanceId) -> tuple[DiskFile, ...]:
+        """The files of an instance's disks, measured: another host is to have them.
+
+        Raises:
+            Conflict: The instance runs on them.
+            Unavailable: The host's actor or its libvirtd is away.
+        """
+        ...
+
+    async def read_disk(self, instance: InstanceId, name: str, offset: int, length: int) -> bytes:
+        """A piece of such a file; empty at its end.
+
+        Raises:
+            NotFound: There is no such file.
+            Unavailable: The host's actor is away.
         """
         ...
 

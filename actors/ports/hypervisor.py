@@ -119,6 +119,33 @@ class Hypervisor(Protocol):
         """Remove what this operation put aside, if it is there."""
         ...
 
+    def has_resized_disks(self, record: InstanceRecord) -> bool:
+        """Whether the disks of the record's resize (``former``) are made."""
+        ...
+
+    def resize_disks(self, record: InstanceRecord, base: Path, incoming: Path | None) -> None:
+        """Make the disks of the record's resize, as large as its flavor says; none shrinks.
+
+        They are copies: of what came from another host (``incoming``), or of the instance's own,
+        which are put aside under the resize's number.
+
+        Raises:
+            Conflict: The domain still runs on the former ones.
+        """
+        ...
+
+    def incoming_path(self, instance: InstanceId, sequence: int) -> Path:
+        """The folder that disks from another host come to, for this resize."""
+        ...
+
+    def disk_files(self, instance: InstanceId) -> tuple[Path, ...]:
+        """The files of an instance's disks, to be read; none where disks have no content.
+
+        Raises:
+            Conflict: The domain runs on them.
+        """
+        ...
+
     def ensure_rescue_disk(self, record: InstanceRecord, base: Path) -> None:
         """The disk that a rescued instance boots from, as large as its image."""
         ...

@@ -6,7 +6,7 @@ from actors.model.operation import Action
 from actors.ports.host import HostStep
 from actors.ports.network import PortRelease, PortRequest
 from actors.ports.scheduler import ClaimRequest, Release
-from actors.sagas.saga import Saga, Step, Work
+from actors.sagas.saga import OPERATION, Saga, Step, Work
 
 
 async def claim_host(work: Work) -> Mapping[str, object]:
@@ -23,7 +23,8 @@ async def claim_host(work: Work) -> Mapping[str, object]:
             exclude=operation.refused,
         )
     )
-    return {"host_id": claim.host_id, "host": claim.host}
+    placed = {"host_id": claim.host_id, "host": claim.host}
+    return {**placed, OPERATION: placed}
 
 
 async def release_claim(work: Work) -> Mapping[str, object]:

@@ -33,7 +33,7 @@ from actors.ports.store import Eviction
 from actors.sagas import journal
 from actors.sagas.journal import Perform, Rest, Unwind
 from actors.sagas.plans import SAGAS
-from actors.sagas.saga import EVICT_AFTER_SECONDS, Call, Cluster, Saga, Step, Work
+from actors.sagas.saga import EVICT_AFTER_SECONDS, OPERATION, Call, Cluster, Place, Saga, Step, Work
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 3.0
@@ -122,18 +122,23 @@ class Engine:
 
     async def abandon(self, operation: OperationRecord) -> None:
         """Tell the host at work that a cancel has come. Where that fails, the step goes on."""
-        if operation.host_id is not None:
-            host = self._cluster.hosts.host(operation.host_id)
-            with suppress(ComputeError):
-                await host.abandon(operation.instance, operation.sequence)
+        for host_id in {place.host_of(operation) for place in Place}:
+            if host_id is not None:
+                host = self._cluster.hosts.host(host_id)
+                with suppress(ComputeError):
+                    await host.abandon(operation.instance, operation.sequence)
 
     def progressed(self, operation: OperationRecord, act: HostStep) -> OperationRecord:
-        """The operation, with a step noted that its host has done while others go on."""
+        """The operation, with a step noted that its host has done while others go on.
+
+        Steps of the same kind at another host are not under way at the same time.
+        """
         undoing = operation.state is OperationState.UNDOING
+        under_way = journal.under_way(operation)
         steps = [
             step
             for step in self._sagas[operation.action].steps_of(operation)
-            if (step.undo if undoing else step.do) is act
+            if (step.undo if undoing else step.do) is act and step.name in under_way
         ]
         return journal.succeeded(operation, steps, self._clock.now())
 
@@ -204,7 +209,7 @@ class _Attempt:
             good = {step: answer for step, answer in told.items() if isinstance(answer, Mapping)}
             bad = [(step, one) for step, one in told.items() if isinstance(one, ComputeError)]
             learned = {key: value for answer in good.values() for key, value in answer.items()}
-            operation = self._learn(tuple(good), learned)
+            operation = self._learn(tuple(good), learned.pop(OPERATION, None))
             if not bad:
                 return _Result(operation, learned)
             if good:
@@ -230,18 +235,16 @@ class _Attempt:
             return error
         return learned
 
-    def _learn(self, steps: Sequence[Step], learned: Mapping[str, object]) -> OperationRecord:
+    def _learn(self, steps: Sequence[Step], learned: object) -> OperationRecord:
         operation = journal.succeeded(self._cell.operation, steps, self._engine.clock.now())
-        if "host_id" in learned and not self._undoes:
-            operation = operation.evolve(host_id=learned["host_id"], host=learned["host"])
-        return operation
+        return operation.evolve(**learned) if isinstance(learned, Mapping) else operation
 
     async def on_host(self, steps: Sequence[Step], acts: Sequence[HostStep]) -> _Result:
-        """Neighbouring steps on the instance's host, in one call."""
-        host_id = self._cell.operation.host_id
+        """Neighbouring steps on one host, in one call."""
+        host_id = steps[0].at.host_of(self._cell.operation)
         if host_id is None:
             # It was never placed: there is nothing of it on any host.
-            return self._all_done(steps, None)
+            return self._all_done(steps, None, None)
         deadline = sum(step.deadline(self._cell.record) for step in steps)
         while True:
             operation = self._cell.operation
@@ -277,7 +280,7 @@ class _Attempt:
         """What the host's answer means: an end, or the steps still to do."""
         error = outcome.results[-1].error if outcome.results else None
         if error is None:
-            return self._all_done(steps, outcome), steps, acts
+            return self._all_done(steps, outcome, host_id), steps, acts
         if isinstance(error, Cancelled) and error.reason != ABANDONED:
             raise error
         good = len(outcome.results) - 1
@@ -288,11 +291,16 @@ class _Attempt:
             steps, acts = steps[good:], acts[good:]
         return await self._answer(steps[0], error, host_id), steps, acts
 
-    def _all_done(self, steps: Sequence[Step], outcome: HostOutcome | None) -> _Result:
+    def _all_done(
+        self, steps: Sequence[Step], outcome: HostOutcome | None, host_id: HostId | None
+    ) -> _Result:
         done = journal.succeeded(self._cell.operation, steps, self._engine.clock.now())
         if outcome is None:
             return _Result(done)
-        return _Result(journal.timed(done, steps, outcome.results), {}, outcome.power_state)
+        # What is left of an instance on another host says nothing about the instance.
+        at_home = host_id == self._cell.record.host_id
+        power_state = outcome.power_state if at_home else None
+        return _Result(journal.timed(done, steps, outcome.results), {}, power_state)
 
     async def _answer(
         self, step: Step, error: ComputeError, host_id: HostId | None = None
@@ -303,19 +311,25 @@ class _Attempt:
         if isinstance(error, Cancelled):
             return _Result(operation)  # the cancel that the host was told of turns it back
         if not isinstance(error, Unavailable) and not self._insists:
-            return _Result(journal.failed(operation, step, _fault(operation, error, now), now))
+            return _Result(
+                journal.failed(operation, step, _fault(operation, step, error, now), now)
+            )
         waited = self._engine.clock.monotonic() - self._since
-        if host_id is not None and self._leaves_it_to_the_host(error, waited):
+        if host_id is not None and self._leaves_it_to_the_host(step, error, waited):
             eviction = Eviction(
                 host_id=host_id,
                 instance=operation.instance,
                 sequence=operation.sequence,
                 record=self._cell.record,
             )
-            steps = [one for one in self._saga.steps_of(operation) if isinstance(one.do, HostStep)]
-            return _Result(
-                journal.succeeded(operation, steps, now), {}, PowerState.NOSTATE, eviction
-            )
+            steps = [
+                one
+                for one in self._saga.steps_of(operation)
+                if one.left_to_host and one.at is step.at
+            ]
+            at_home = host_id == self._cell.record.host_id
+            power_state = PowerState.NOSTATE if at_home else None
+            return _Result(journal.succeeded(operation, steps, now), {}, power_state, eviction)
         noted = journal.waiting(operation, error.message)
         if noted is not operation:
             await self._cell.write(noted, {}, None, None)
@@ -328,9 +342,11 @@ class _Attempt:
         """Whether somebody has asked for an end of what is only tried again."""
         return self._cell.operation.cancel_requested and not self._insists
 
-    def _leaves_it_to_the_host(self, error: ComputeError, waited: float) -> bool:
+    def _leaves_it_to_the_host(self, step: Step, error: ComputeError, waited: float) -> bool:
         return (
-            self._saga.only_forward
+            self._insists
+            and not self._undoes
+            and step.left_to_host
             # A host that hangs is as good as away.
             and isinstance(error, Unavailable | Expired)
             and waited >= self._engine.evict_after_seconds
@@ -358,7 +374,7 @@ class _Attempt:
             raise
 
 
-def _fault(operation: OperationRecord, error: ComputeError, now: datetime) -> Fault:
+def _fault(operation: OperationRecord, step: Step, error: ComputeError, now: datetime) -> Fault:
     """The error as its project may read it, with what went wrong on the hosts tried before."""
     before = operation.fault
     hosts = dict(before.hosts) if before else {}
@@ -368,8 +384,8 @@ def _fault(operation: OperationRecord, error: ComputeError, now: datetime) -> Fa
             # What went wrong on the hosts tried is the cause; that none is left only ends it.
             message = f"{before.message} No other host could take the instance."
             return before.evolve(message=message, hosts=hosts, created=now)
-    elif operation.host is not None:
-        hosts[operation.host] = error.message
+    elif (host := _name_of_host(operation, step)) is not None:
+        hosts[host] = error.message
     return Fault(
         kind=error.kind.value,
         reason=error.reason,
@@ -377,3 +393,9 @@ def _fault(operation: OperationRecord, error: ComputeError, now: datetime) -> Fa
         hosts=hosts,
         created=now,
     )
+
+
+def _name_of_host(operation: OperationRecord, step: Step) -> str | None:
+    if step.at is Place.FORMER and operation.former is not None:
+        return operation.former.host
+    return operation.host

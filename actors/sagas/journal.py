@@ -22,7 +22,7 @@ from actors.model.errors import Kind
 from actors.model.instance import Fault
 from actors.model.operation import OperationRecord, OperationState, StepEntry, StepState
 from actors.ports.host import HostStep, StepResult
-from actors.sagas.saga import Saga, Step
+from actors.sagas.saga import Place, Saga, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,8 @@ def failed(operation: OperationRecord, step: Step, fault: Fault, now: datetime) 
         for entry in operation.steps
     )
     operation = operation.evolve(steps=entries, waiting_for="")
-    if isinstance(step.do, HostStep) and operation.host_id is not None:
+    at_its_host = isinstance(step.do, HostStep) and step.at is Place.HERE
+    if at_its_host and operation.host_id is not None:
         operation = operation.evolve(refused=(*operation.refused, operation.host_id))
     return _turn_back(operation, fault, now)
 
@@ -116,6 +117,15 @@ def only_forward(saga: Saga, operation: OperationRecord) -> bool:
     commits = {step.name for step in saga.steps_of(operation) if step.commits}
     return any(
         entry.name in commits and entry.attempt == operation.attempt for entry in operation.steps
+    )
+
+
+def under_way(operation: OperationRecord) -> frozenset[str]:
+    """The names of this attempt's steps that have begun and not ended."""
+    return frozenset(
+        entry.name
+        for entry in operation.steps
+        if entry.attempt == operation.attempt and entry.state in _UNDER_WAY
     )
 
 
@@ -199,11 +209,13 @@ def _neighbours(steps: Sequence[Step], side: Callable[[Step], object]) -> tuple[
     """
     first, *others = steps
     if isinstance(side(first), HostStep):
-        return (
-            first,
-            *takewhile(lambda step: isinstance(side(step), HostStep) and not step.commits, others),
-        )
+        return (first, *takewhile(lambda step: _travels(step, side, first), others))
     return (first, *takewhile(lambda step: step.beside and not step.commits, others))
+
+
+def _travels(step: Step, side: Callable[[Step], object], first: Step) -> bool:
+    """Whether the step can go to the host together with the first."""
+    return isinstance(side(step), HostStep) and step.at is first.at and not step.commits
 
 
 def _note(

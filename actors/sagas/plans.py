@@ -18,6 +18,7 @@ from actors.sagas.power import (
 )
 from actors.sagas.rebuild import REBUILD
 from actors.sagas.rescue import RESCUE, UNRESCUE
+from actors.sagas.resize import CONFIRM_RESIZE, RESIZE, REVERT_RESIZE
 from actors.sagas.saga import Saga
 from actors.sagas.shelve import SHELVE, SHELVE_OFFLOAD, UNSHELVE
 from actors.sagas.snapshot import CREATE_BACKUP, CREATE_IMAGE
@@ -40,6 +41,9 @@ SAGAS: Final[dict[Action, Saga]] = {
         REBUILD,
         RESCUE,
         UNRESCUE,
+        RESIZE,
+        CONFIRM_RESIZE,
+        REVERT_RESIZE,
         CREATE_IMAGE,
         CREATE_BACKUP,
         SHELVE,

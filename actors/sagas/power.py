@@ -9,6 +9,7 @@ from typing import Final
 
 from actors.model.operation import Action
 from actors.ports.host import HostStep
+from actors.sagas.resize import SETTLE
 from actors.sagas.saga import Saga, Step
 
 #: How a guest is started that has its disk. The host may have been restarted since, and its bridges
@@ -61,6 +62,7 @@ RESUME = Saga(
 )
 
 SOFT_DELETE = Saga(
-    Action.SOFT_DELETE, (Step("domain", HostStep.ENSURE_STOPPED, deadline_seconds=60.0),)
+    Action.SOFT_DELETE,
+    (Step("domain", HostStep.ENSURE_STOPPED, deadline_seconds=60.0), *SETTLE),
 )
 RESTORE = Saga(Action.RESTORE, _TO_RUNNING)

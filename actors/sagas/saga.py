@@ -6,8 +6,10 @@ once, so an operation that was cut off goes on by doing its last step again.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
+from actors.model.ids import HostId
 from actors.model.instance import InstanceRecord
 from actors.model.operation import Action, OperationRecord
 from actors.ports.host import Hosts, HostStep
@@ -37,8 +39,27 @@ class Work:
     cluster: Cluster
 
 
+#: In what a step returns: what its operation learns, and not the record. The name is no field of a
+#: record.
+OPERATION: Final = "of the operation"
+
 #: A step that calls another owner: returns what the instance's record learns from it.
 Call = Callable[[Work], Awaitable[Mapping[str, object]]]
+
+
+class Place(StrEnum):
+    """On which host a step runs."""
+
+    #: Where the operation acts (``OperationRecord.host_id``).
+    HERE = "here"
+    #: Where the instance was before its resize (``OperationRecord.former``).
+    FORMER = "former"
+
+    def host_of(self, operation: OperationRecord) -> HostId | None:
+        """That host; None where the instance was never placed."""
+        if self is Place.HERE:
+            return operation.host_id
+        return operation.former.host_id if operation.former else None
 
 
 def always(operation: OperationRecord) -> bool:
@@ -60,8 +81,11 @@ class Step:
         beside: Whether it needs nothing of the step before it: the two are made at once.
         commits: Its end takes away what an undo would need: once it has begun, the operation only
             goes forward, and cannot be cancelled any more.
-        when: Whether this operation has the step at all; asked of what never changes while it
-            runs (``was``, ``details``).
+        when: Whether this operation has the step at all; asked of what does not change any more
+            once the step's turn may have come (``was``, ``details``, ``former``, ``host_id``).
+        at: On which host it runs, where it names a ``HostStep``.
+        left_to_host: Should its host stay away, the step is left to it for when it returns:
+            nothing of the instance is to stay there.
         deadline_seconds: How long it may take while nothing it needs is away.
         seconds_per_gib: What each GiB of the instance's memory adds to that.
     """
@@ -72,6 +96,8 @@ class Step:
     beside: bool = False
     commits: bool = False
     when: Callable[[OperationRecord], bool] = always
+    at: Place = Place.HERE
+    left_to_host: bool = False
     deadline_seconds: float = 30.0
     seconds_per_gib: float = 0.0
 
@@ -86,8 +112,7 @@ class Saga:
 
     Attributes:
         attempts: How many hosts a failed run may try in all.
-        only_forward: It is never undone: a step that fails is done again until it succeeds, and
-            steps on a host that stays away are left to it for when it returns.
+        only_forward: It is never undone: a step that fails is done again until it succeeds.
     """
 
     action: Action

@@ -109,9 +109,9 @@ SHELVE = Saga(
 SHELVE_OFFLOAD = Saga(
     Action.SHELVE_OFFLOAD,
     (
-        Step("domain", HostStep.ENSURE_ABSENT, deadline_seconds=60.0),
-        Step("disk", HostStep.REMOVE_DISK),
-        Step("network", HostStep.REMOVE_NETWORK),
+        Step("domain", HostStep.ENSURE_ABSENT, left_to_host=True, deadline_seconds=60.0),
+        Step("disk", HostStep.REMOVE_DISK, left_to_host=True),
+        Step("network", HostStep.REMOVE_NETWORK, left_to_host=True),
         Step("claim", release_claim),
     ),
     only_forward=True,

@@ -17,6 +17,7 @@ from gateway.app.instances import InstanceCases
 from gateway.app.keypairs import KeypairCases
 from gateway.app.operations import OperationCases
 from gateway.app.rebuilds import RebuildCases
+from gateway.app.resizes import ResizeCases
 from gateway.app.tokens import Signer
 from gateway.app.watch import HEARTBEAT_SECONDS, PATIENCE_SECONDS, WatchCases
 
@@ -53,6 +54,7 @@ class Application:
         guests = GuestDataMaker(self.keypairs, secret, force_config_drive=force_config_drive)
         self.instances: Final = InstanceCases(compute.instances, self.catalog, guests, signer)
         self.rebuilds: Final = RebuildCases(self.instances, self.catalog, guests)
+        self.resizes: Final = ResizeCases(self.instances, self.catalog)
         self.edits: Final = EditCases(compute.instances)
         self.consoles: Final = ConsoleCases(
             self.instances, compute.instances, compute.guests, signer

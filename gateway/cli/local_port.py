@@ -12,6 +12,8 @@ from gateway.cli.failures import Failure
 Attach = Callable[[Iterable[bytes]], Generator[bytes, None, None]]
 
 _PIECE: Final = 1 << 16
+#: Python may take note of Ctrl-C just before it begins to wait; then it acts on it only after that.
+_WAKE_SECONDS: Final = 0.5
 
 
 def listen(port: int) -> socket.socket:
@@ -38,8 +40,12 @@ def listen(port: int) -> socket.socket:
 
 def serve(listener: socket.socket, attach: Attach, report: Callable[[Failure], None]) -> None:
     """Lead each viewer to the guest, until the process is interrupted."""
+    listener.settimeout(_WAKE_SECONDS)
     while True:
-        viewer, _ = listener.accept()
+        try:
+            viewer, _ = listener.accept()
+        except TimeoutError:
+            continue
         viewer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         threading.Thread(target=_lead, args=(viewer, attach, report), daemon=True).start()
 

@@ -11,11 +11,13 @@ from gateway.app.edits import EditCases
 from gateway.app.instances import Change, InstanceCases
 from gateway.app.pages import PageRequest
 from gateway.app.rebuilds import RebuildCases
+from gateway.app.resizes import ResizeCases
 from gateway.app.watch import Seen, WatchCases
 from gateway.rpc.call import Context, caller, request_id_or_own
 from gateway.rpc.instance_edits import EditMethods
 from gateway.rpc.instance_images import ChangeRequest, ImageMethods
 from gateway.rpc.instance_rebuilds import RebuildMethods
+from gateway.rpc.instance_resizes import ResizeMethods
 from gateway.rpc.names import any_project_of, generation_of, instance_of
 from gateway.rpc.replies import fitting
 from gateway.rpc.translate.instances import Flavors, instance_message, new_instance
@@ -23,7 +25,7 @@ from gateway.rpc.translate.operations import operation_message
 from protos.novaray.v1 import instances_pb2 as pb
 
 
-class InstancesService(ImageMethods, EditMethods, RebuildMethods):
+class InstancesService(ImageMethods, EditMethods, RebuildMethods, ResizeMethods):
     """Virtual machines and what is done to them."""
 
     def __init__(
@@ -31,11 +33,13 @@ class InstancesService(ImageMethods, EditMethods, RebuildMethods):
         instances: InstanceCases,
         edits: EditCases,
         rebuilds: RebuildCases,
+        resizes: ResizeCases,
         watch: WatchCases,
     ) -> None:
         self._instances = instances
         self._edits = edits
         self._rebuilds = rebuilds
+        self._resizes = resizes
         self._watch = watch
 
     async def CreateInstance(

@@ -325,6 +325,32 @@ def test_no_guest_speaks_as_another(host: ThrowAwayHost, networks: HostNetworks)
     assert "novaray" not in host.run("nft", "list", "tables")
 
 
+def test_the_next_process_keeps_guests_to_what_is_theirs(host: ThrowAwayHost) -> None:
+    first, second, third = (instance(number) for number in (5, 6, 7))
+    before = HostNetworks(host)
+    for record in (first, second):
+        before.ensure(record)
+
+    def guarded() -> set[str]:
+        rules = host.run("nft", "list", "ruleset", "bridge")
+        return {address for address in ("10.0.0.5", "10.0.0.6", "10.0.0.7") if address in rules}
+
+    assert guarded() == {"10.0.0.5", "10.0.0.6"}
+    before.close()
+    after = HostNetworks(host)
+    after.ensure(third)
+    assert guarded() == {"10.0.0.5", "10.0.0.6"}, "it has not heard of the others yet"
+    after.restore(first, second, third)
+    assert guarded() == {"10.0.0.5", "10.0.0.6", "10.0.0.7"}
+    after.close()
+    # One that has no record any more does not keep the others from being guarded.
+    last = HostNetworks(host)
+    last.restore(second)
+    last.ensure(third)
+    assert guarded() == {"10.0.0.6", "10.0.0.7"}
+    last.close()
+
+
 def test_a_server_with_leases_reads_its_hosts_file_again_and_again(
     host: ThrowAwayHost, networks: HostNetworks
 ) -> None:

@@ -159,6 +159,7 @@ class LocalCluster:
     hypervisors: dict[str, "Kept"] = field(default_factory=dict)
     flavor: Flavor = MICRO
     grace_seconds: float = 0.5
+    resize_to_same_host: bool = True
     policy: Policy = KEEPING
     clock: Clock = field(default_factory=SystemClock)
 
@@ -287,16 +288,34 @@ class LocalCluster:
 
     def volumes(self) -> dict[str, str]:
         """The file below each disk, by the disk's name without the instance's id."""
-        found: dict[str, str] = {}
-        for kept in self.hypervisors.values():
-            with kept.hypervisor._use("list volumes") as conn:
-                if POOL not in [pool.name() for pool in conn.listAllStoragePools()]:
-                    continue
-                for each in conn.storagePoolLookupByName(POOL).listAllVolumes():
-                    volume = Volume.from_text(each.XMLDesc(0))
-                    assert volume.backing is not None
-                    found[volume.name[36:]] = Path(volume.backing).name
-        return found
+        return {
+            volume.name[36:]: Path(volume.backing or "").name
+            for name in self.hypervisors
+            for volume in self._volumes(name)
+        }
+
+    def disk_sizes(self, host: str) -> dict[str, int]:
+        """The bytes that a guest sees of each disk on a host, by the disk's name."""
+        return {volume.name: volume.capacity for volume in self._volumes(host)}
+
+    def _volumes(self, host: str) -> list[Volume]:
+        with self.hypervisors[host].hypervisor._use("list volumes") as conn:
+            if POOL not in [pool.name() for pool in conn.listAllStoragePools()]:
+                return []
+            pool = conn.storagePoolLookupByName(POOL)
+            return [Volume.from_text(each.XMLDesc(0)) for each in pool.listAllVolumes()]
+
+    async def until(self, what: Callable[[], bool]) -> None:
+        """Wait for what no event tells of."""
+        async with asyncio.timeout(10):
+            while not what():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+    async def until_none(self, table: Table) -> None:
+        """Wait until a table is empty."""
+        async with asyncio.timeout(10):
+            while await self.store.load(table):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
 
     async def told(self) -> int:
         """Versions of guest data on disk."""
@@ -310,7 +329,9 @@ class LocalCluster:
         if name == "conductor":
             return ConductorActor(str(self.folder / "novaray.sqlite"), 1)
         if name == "scheduler":
-            return SchedulerActor(self.store, self.clock)
+            return SchedulerActor(
+                self.store, self.clock, resize_to_same_host=self.resize_to_same_host
+            )
         if name == "network":
             return NetworkActor(self.store, self.clock)
         if name == "images":
@@ -334,6 +355,7 @@ class LocalCluster:
             scheduler=self.scheduler,
             reports=_Reports(self.instances),
             images=self.images,
+            hosts=LocalHosts(self._host),
             clock=self.clock,
             gate=self.gate,
         )
@@ -476,9 +498,11 @@ def _parts(actor: Any) -> list[Any]:
 
 
 @asynccontextmanager
-async def local_cluster(folder: Path, hosts: int = 1) -> AsyncIterator[LocalCluster]:
+async def local_cluster(
+    folder: Path, hosts: int = 1, *, resize_to_same_host: bool = True
+) -> AsyncIterator[LocalCluster]:
     """A cluster that is gone afterwards."""
-    cluster = LocalCluster(folder, hosts=hosts)
+    cluster = LocalCluster(folder, hosts=hosts, resize_to_same_host=resize_to_same_host)
     try:
         await cluster.start()
         yield cluster

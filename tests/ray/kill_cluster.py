@@ -45,7 +45,7 @@ from actors.model.ids import (
     instance_id_for,
 )
 from actors.model.image import BootFile, BootSource, DiskFormat, Image
-from actors.model.instance import InstanceRecord, PowerState
+from actors.model.instance import InstanceRecord, PowerState, Status
 from actors.model.network import Port
 from actors.model.operation import Action, OperationRecord, OperationState
 from actors.model.query import Accepted, EventKind, InstanceQuery
@@ -125,6 +125,9 @@ class KillCluster:
             ray_port=_free_port(),
             host_name="kill-host",
             gates=self.gates.folder,
+            # Nothing happens by itself while a test looks.
+            reclaim_instance_seconds=3600,
+            shelved_offload_seconds=-1,
         )
         make_folders(self.settings)
         ensure_ray_token(self.settings)
@@ -275,7 +278,7 @@ class Caller:
                 user=USER,
                 request_id=RequestId(str(uuid.uuid4())),
                 action=action,
-                details=details or details_of(action),
+                details=details or details_of(action, self.source),
                 grace_seconds=0.5,
             )
         )
@@ -299,9 +302,13 @@ class Caller:
         return (await self.ended([operation], seconds))[operation]
 
     async def records(self) -> dict[InstanceId, InstanceRecord]:
-        """All instances."""
-        page = await self.handles.instances.list(InstanceQuery(project=PROJECT, limit=1000))
-        return {record.id: record for record in page.items}
+        """All instances, those too that a plain list leaves out."""
+        records: dict[InstanceId, InstanceRecord] = {}
+        for status in (None, Status.SOFT_DELETED):
+            query = InstanceQuery(project=PROJECT, status=status, limit=1000)
+            page = await self.handles.instances.list(query)
+            records |= {record.id: record for record in page.items}
+        return records
 
     async def delete_all(self, seconds: float = 30) -> None:
         """Delete all instances, and wait until that has ended."""

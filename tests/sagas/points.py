@@ -9,18 +9,20 @@ from actors.model.details import (
     Rebuild,
     Rebuilt,
     RescueBoot,
+    Resize,
     Snapshot,
     Unrescue,
     Unshelve,
 )
-from actors.model.ids import ImageId
+from actors.model.flavor import DEFAULT_FLAVORS
+from actors.model.ids import HostId, ImageId
 from actors.model.image import BootSource
-from actors.model.instance import VmState
-from actors.model.operation import Action
+from actors.model.instance import Former, VmState
+from actors.model.operation import Action, OperationRecord
 from actors.ports.host import HostStep
 from actors.sagas.plans import SAGAS
 from actors.sagas.saga import Saga, Step
-from tests.local.records import SOURCE, instance, operation
+from tests.local.records import HOST, SOURCE, instance, operation
 
 #: What has to be done to an instance that runs, before the action may begin.
 BEFORE: dict[Action, tuple[Action, ...]] = {
@@ -29,6 +31,8 @@ BEFORE: dict[Action, tuple[Action, ...]] = {
     Action.RESUME: (Action.SUSPEND,),
     Action.RESTORE: (Action.SOFT_DELETE,),
     Action.UNRESCUE: (Action.RESCUE,),
+    Action.CONFIRM_RESIZE: (Action.RESIZE,),
+    Action.REVERT_RESIZE: (Action.RESIZE,),
     Action.SHELVE_OFFLOAD: (Action.SHELVE,),
     Action.UNSHELVE: (Action.SHELVE, Action.SHELVE_OFFLOAD),
 }
@@ -46,6 +50,8 @@ POWER: dict[Action, str] = {
 LEAVES: frozenset[Action] = frozenset({Action.DELETE, Action.SHELVE_OFFLOAD})
 
 
+TINY = DEFAULT_FLAVORS[0]
+
 #: What tells the guest something new.
 TELLS: frozenset[Action] = frozenset({Action.REBUILD, Action.RESCUE})
 
@@ -61,6 +67,8 @@ def details_of(action: Action, source: BootSource = SOURCE) -> Details | None:
             return Unrescue(ran=True)
         case Action.REBOOT:
             return Reboot()
+        case Action.RESIZE:
+            return Resize(flavor=TINY)
         case Action.CREATE_IMAGE | Action.SHELVE:
             return Snapshot(image=ImageId(str(uuid.uuid4())))
         case Action.CREATE_BACKUP:
@@ -81,16 +89,37 @@ WAS: dict[Action, VmState] = {
     Action.RESUME: VmState.SUSPENDED,
     Action.RESTORE: VmState.SOFT_DELETED,
     Action.UNRESCUE: VmState.RESCUED,
+    Action.CONFIRM_RESIZE: VmState.RESIZED,
+    Action.REVERT_RESIZE: VmState.RESIZED,
     Action.SHELVE_OFFLOAD: VmState.SHELVED,
     Action.UNSHELVE: VmState.SHELVED_OFFLOADED,
 }
 
 
-def steps_of(saga: Saga) -> tuple[Step, ...]:
-    """The steps that the saga has for a test's operation."""
-    was = WAS.get(saga.action, VmState.ACTIVE)
-    sample = operation(instance(), saga.action, was=was, details=details_of(saga.action))
-    return saga.steps_of(sample)
+def steps_of(saga: Saga, former_host: HostId = HOST) -> tuple[Step, ...]:
+    """The steps that the saga has for a test's operation.
+
+    Args:
+        saga: The saga.
+        former_host: Where an instance that was resized was before.
+    """
+    return saga.steps_of(sample_of(saga.action, former_host))
+
+
+def sample_of(action: Action, former_host: HostId = HOST) -> OperationRecord:
+    """An operation as a test asks for it; as ``steps_of``."""
+    was = WAS.get(action, VmState.ACTIVE)
+    sized = action is Action.RESIZE or was is VmState.RESIZED or former_host != HOST
+    former = Former(
+        sequence=2, flavor=TINY, host_id=former_host, host="h2", vm_state=VmState.ACTIVE
+    )
+    return operation(
+        instance(),
+        action,
+        was=was,
+        details=details_of(action),
+        former=former if sized else None,
+    )
 
 
 def _point(saga: Saga, step: Step) -> str:

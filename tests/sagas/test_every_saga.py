@@ -57,19 +57,21 @@ async def assert_as_asked(cluster: LocalCluster, done: OperationRecord) -> None:
     assert await cluster.ports() == (0 if done.action is Action.DELETE else 1)
     # An unshelve makes the disk from the image that the shelve made.
     if not gone and done.action is not Action.UNSHELVE:
-        assert cluster.volumes() == volumes(cluster, done.action)
+        assert cluster.volumes() == volumes(cluster, done.action, done.sequence)
     assert await cluster.told() == (
         0 if done.action is Action.DELETE else 2 if done.action is Action.RESCUE else 1
     )
 
 
-def volumes(cluster: LocalCluster, last: Action | None) -> dict[str, str]:
+def volumes(cluster: LocalCluster, last: Action | None, sequence: int = 2) -> dict[str, str]:
     """The disks of an instance after this action, and what lies below each."""
     assert cluster.source is not None
     assert cluster.other is not None
     first, other = cluster.source.disk.sha256, cluster.other.disk.sha256
     if last is Action.REBUILD:
         return {".qcow2": other}
+    if last is Action.RESIZE:
+        return {".qcow2": first, f".old-{sequence}.qcow2": first}
     if last is Action.RESCUE:
         return {".qcow2": first, ".rescue.qcow2": other}
     return {".qcow2": first}

@@ -28,7 +28,7 @@ from actors.model.instance import PowerState, Status, TaskState, VmState
 from actors.model.operation import Action, OperationState
 from actors.ports.host import HostStep
 from actors.sagas.plans import SAGAS
-from actors.sagas.saga import Step
+from actors.sagas.saga import Place, Step
 from cluster.config import Settings
 from cluster.manage import app as manage
 from gateway.cli.main import app as nova
@@ -107,6 +107,7 @@ def _after(action: Action, state: VmState, end: OperationState) -> VmState:
     power = {
         VmState.STOPPED: PowerState.SHUTDOWN,
         VmState.ACTIVE: PowerState.RUNNING,
+        VmState.RESIZED: PowerState.RUNNING,
         VmState.PAUSED: PowerState.PAUSED,
         VmState.SUSPENDED: PowerState.SUSPENDED,
     }
@@ -230,11 +231,12 @@ def _power() -> str:
     return table(("power_state", "Nova"), *rows)
 
 
-def _side(act: object) -> str:
+def _side(act: object, at: Place) -> str:
     if act is None:
         return "-"
     if isinstance(act, HostStep):
-        return f"host: {code(act.value)}"
+        where = "former host" if at is Place.FORMER else "host"
+        return f"{where}: {code(act.value)}"
     assert inspect.isfunction(act)
     return code(act.__name__)
 
@@ -244,7 +246,7 @@ def _step_row(step: Step) -> tuple[object, ...]:
     seconds = f"{step.deadline_seconds:g}"
     if step.seconds_per_gib:
         seconds += f", and {step.seconds_per_gib:g} per GiB of memory"
-    return name, _side(step.do), _side(step.undo), seconds
+    return name, _side(step.do, step.at), _side(step.undo, step.at), seconds
 
 
 def _sagas() -> str:

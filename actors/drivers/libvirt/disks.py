@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import libvirt
 
-from actors.drivers.libvirt import disks_aside
+from actors.drivers.libvirt import disks_aside, disks_resized
 from actors.drivers.libvirt.errors import refused
 from actors.drivers.libvirt.qcow2 import NotQcow2, Qcow2Header
 from actors.drivers.libvirt.settle import settle
@@ -61,6 +61,24 @@ class Disks(Protocol):
 
     def forget(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
         """Remove what was put aside."""
+        ...
+
+    def has_resized(self, record: InstanceRecord) -> bool:
+        """Whether the disks of the record's resize are made."""
+        ...
+
+    def resize(
+        self,
+        conn: libvirt.virConnect,
+        record: InstanceRecord,
+        base: Path,
+        incoming: Path | None,
+    ) -> None:
+        """Make disks as large as the record says: copies of those that came, or are put aside."""
+        ...
+
+    def files(self, instance: InstanceId) -> tuple[Path, ...]:
+        """The files of the disks; none where they have no content."""
         ...
 
     def rescue_path(self, instance: InstanceId) -> str:
@@ -141,11 +159,53 @@ class FileDisks:
 
     def put_back(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
         """Move them back."""
-        disks_aside.put_back(folder_of(self._instances, instance), sequence)
+        folder = folder_of(self._instances, instance)
+        disks_aside.put_back(folder, sequence)
+        disks_resized.forget(folder, sequence)
 
     def forget(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
         """Remove them."""
-        disks_aside.forget(folder_of(self._instances, instance), sequence)
+        folder = folder_of(self._instances, instance)
+        disks_aside.forget(folder, sequence)
+        disks_resized.forget(folder, sequence)
+
+    def has_resized(self, record: InstanceRecord) -> bool:
+        """Whether they have their mark."""
+        folder = folder_of(self._instances, record.id)
+        former = record.former
+        return former is not None and disks_resized.mark_of(folder, former.sequence).exists()
+
+    def resize(
+        self,
+        conn: libvirt.virConnect,
+        record: InstanceRecord,
+        base: Path,
+        incoming: Path | None,
+    ) -> None:
+        """Copy them, and let the root disk grow.
+
+        Raises:
+            Exhausted: The disk is full.
+            HypervisorRefused: The base is not what its format says, or the disk is damaged.
+        """
+        if record.former is None or self.has_resized(record):
+            return
+        folder, sequence = folder_of(self._instances, record.id), record.former.sequence
+        size = wanted_size(record, _base_size(record.source, base))
+        make_folder(folder)
+        if incoming is None:
+            disks_aside.put_aside(folder, sequence)
+            incoming = disks_aside.aside_of(folder, sequence)
+
+        def grow(disk: Path) -> None:
+            _check(disk, record.id)
+            disks_resized.grow(disk, base, record.source.disk.disk_format, size)
+
+        disks_resized.make(folder, incoming, sequence, grow)
+
+    def files(self, instance: InstanceId) -> tuple[Path, ...]:
+        """The files."""
+        return tuple(disks_aside.disks_of(folder_of(self._instances, instance)))
 
     def rescue_path(self, instance: InstanceId) -> str:
         """The file."""

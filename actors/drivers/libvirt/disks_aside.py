@@ -17,10 +17,10 @@ def put_aside(folder: Path, sequence: int) -> None:
     """Keep the disks of an instance's folder for this operation. Done twice, it does nothing."""
     if are_aside(folder, sequence):
         return
-    aside = _aside(folder, sequence)
+    aside = aside_of(folder, sequence)
     part = _part(aside)
     part.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for disk in _disks(folder):
+    for disk in disks_of(folder):
         disk.rename(part / disk.name)
     sync(part)
     part.rename(aside)
@@ -29,20 +29,20 @@ def put_aside(folder: Path, sequence: int) -> None:
 
 def are_aside(folder: Path, sequence: int) -> bool:
     """Whether all of them are kept for this operation."""
-    return _aside(folder, sequence).exists()
+    return aside_of(folder, sequence).exists()
 
 
 def put_back(folder: Path, sequence: int) -> None:
     """Put them in their places again; what lies there by now is removed."""
-    aside = _aside(folder, sequence)
+    aside = aside_of(folder, sequence)
     part = _part(aside)
     if aside.exists():
-        for disk in _disks(folder):
+        for disk in disks_of(folder):
             disk.unlink()
         aside.rename(part)
         sync(folder)
     if part.exists():
-        for disk in _disks(part):
+        for disk in disks_of(part):
             disk.rename(folder / disk.name)
         sync(folder)
         part.rmdir()
@@ -50,14 +50,15 @@ def put_back(folder: Path, sequence: int) -> None:
 
 def forget(folder: Path, sequence: int) -> None:
     """Remove them."""
-    aside = _aside(folder, sequence)
+    aside = aside_of(folder, sequence)
     if aside.exists():
-        for disk in _disks(aside):
+        for disk in disks_of(aside):
             disk.unlink()
         aside.rmdir()
 
 
-def _aside(folder: Path, sequence: int) -> Path:
+def aside_of(folder: Path, sequence: int) -> Path:
+    """Where they are kept."""
     return folder / f"old-{sequence}"
 
 
@@ -65,5 +66,6 @@ def _part(aside: Path) -> Path:
     return aside.with_name(f"{aside.name}.part")
 
 
-def _disks(folder: Path) -> list[Path]:
+def disks_of(folder: Path) -> list[Path]:
+    """What belongs to a guest's disks in this folder."""
     return sorted(path for pattern in _DISKS for path in folder.glob(pattern))

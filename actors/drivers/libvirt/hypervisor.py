@@ -19,6 +19,7 @@ from actors.drivers.libvirt.connection import Connection
 from actors.drivers.libvirt.direct_io import cache_mode
 from actors.drivers.libvirt.disk_copy import BlankCopies, Copies, DiskCopies
 from actors.drivers.libvirt.disks import Disks, FileDisks, folder_of, make_folder
+from actors.drivers.libvirt.disks_resized import incoming_of
 from actors.drivers.libvirt.errors import away
 from actors.drivers.libvirt.extra_disks import ensure_extra_disks
 from actors.drivers.libvirt.plugs import plug
@@ -201,6 +202,33 @@ class LibvirtHypervisor:
         """Remove what this operation put aside."""
         with self._use(f"remove the old disk of instance {instance}") as conn:
             self._disks.forget(conn, instance, sequence)
+
+    def has_resized_disks(self, record: InstanceRecord) -> bool:
+        """Whether the disks of the record's resize are made."""
+        with self._use(f"look at the disk of instance {record.id}"):
+            return self._disks.has_resized(record)
+
+    def resize_disks(self, record: InstanceRecord, base: Path, incoming: Path | None) -> None:
+        """Make the disks of the record's resize.
+
+        Raises:
+            Conflict: The domain still runs on the former ones.
+        """
+        with self._use_of_disks(record.id, "resized") as conn:
+            self._disks.resize(conn, record, base, incoming)
+
+    def incoming_path(self, instance: InstanceId, sequence: int) -> Path:
+        """Where disks from another host come to."""
+        return incoming_of(folder_of(self._settings.instances_dir, instance), sequence)
+
+    def disk_files(self, instance: InstanceId) -> tuple[Path, ...]:
+        """The files of its disks.
+
+        Raises:
+            Conflict: The domain runs on them.
+        """
+        with self._use_of_disks(instance, "read"):
+            return self._disks.files(instance)
 
     def ensure_rescue_disk(self, record: InstanceRecord, base: Path) -> None:
         """The disk that a rescued instance boots from."""

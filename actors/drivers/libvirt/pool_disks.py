@@ -9,7 +9,8 @@ from typing import Final
 
 import libvirt
 
-from actors.drivers.libvirt.disks import folder_of, remove_folder, wanted_size
+from actors.drivers.libvirt import disks_resized
+from actors.drivers.libvirt.disks import folder_of, make_folder, remove_folder, wanted_size
 from actors.drivers.libvirt.storage_xml import Pool, Volume
 from actors.model.ids import InstanceId
 from actors.model.image import BootSource
@@ -72,6 +73,7 @@ class PoolDisks:
                 _remove_volume(pool, name)
                 _rename_volume(pool, old, name)
             mark.rmdir()
+        self._resized(instance, sequence).unlink(missing_ok=True)
 
     def forget(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
         """Remove it."""
@@ -79,6 +81,36 @@ class PoolDisks:
         _remove_volume(self._pool(conn), _old_volume_name(instance, mark.name))
         if mark.exists():
             mark.rmdir()
+        self._resized(instance, sequence).unlink(missing_ok=True)
+
+    def has_resized(self, record: InstanceRecord) -> bool:
+        """Whether they have their mark."""
+        former = record.former
+        return former is not None and self._resized(record.id, former.sequence).exists()
+
+    def resize(
+        self,
+        conn: libvirt.virConnect,
+        record: InstanceRecord,
+        base: Path,
+        incoming: Path | None,
+    ) -> None:
+        """Make a volume of the new size: there is nothing to copy."""
+        if record.former is None or self.has_resized(record):
+            return
+        if incoming is None:
+            self.put_aside(conn, record.id, record.former.sequence)
+        self.ensure(conn, record, base)
+        mark = self._resized(record.id, record.former.sequence)
+        make_folder(mark.parent)
+        mark.touch()
+
+    def files(self, instance: InstanceId) -> tuple[Path, ...]:
+        """None."""
+        return ()
+
+    def _resized(self, instance: InstanceId, sequence: int) -> Path:
+        return disks_resized.mark_of(folder_of(self._instances, instance), sequence)
 
     def rescue_path(self, instance: InstanceId) -> str:
         """The file that the volume pretends to be."""

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.drivers import image_cache
 from actors.drivers.contents import CHUNK
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.libvirt.qcow2 import Qcow2Header
+from actors.drivers.part_file import PartFile
 from actors.model.errors import (
     ComputeError,
     Exhausted,
@@ -185,7 +185,7 @@ async def test_a_disk_that_fails_leaves_no_part(
     def fails(part: object, piece: bytes) -> None:
         raise OSError(number, "broken")
 
-    monkeypatch.setattr(image_cache._Part, "append", fails)
+    monkeypatch.setattr(PartFile, "append", fails)
     with pytest.raises(expected) as raised:
         await ImageCache(directory, Served(BYTES)).ensure(source())
     assert raised.value.reason == reason

@@ -35,6 +35,14 @@ def test_what_is_shelved_leaves_its_host() -> None:
     assert due(kept, Policy(offload_seconds=9.0)) == later
 
 
+def test_what_was_resized_is_confirmed() -> None:
+    resized = instance(vm_state=VmState.RESIZED, since=NOW)
+    assert due(resized, Policy()) is None
+    assert due(resized, Policy(confirm_seconds=60.0)) == Due(
+        NOW + timedelta(seconds=60), INSTANCE, Action.CONFIRM_RESIZE
+    )
+
+
 def test_nothing_is_due_to_what_is_busy_or_was_not_deleted() -> None:
     for task in TaskState:
         busy = instance(vm_state=VmState.SOFT_DELETED, since=NOW, task_state=task)

@@ -13,11 +13,12 @@ from actors.ports.host import HostStep
 from actors.sagas import journal
 from actors.sagas.journal import Perform, Rest, Unwind
 from actors.sagas.plans import SAGAS
-from tests.local.records import HOST, NOW, instance, operation
+from tests.local.records import HOST, NOW
+from tests.sagas.points import sample_of
 
 
 def fresh(action: Action) -> OperationRecord:
-    return operation(instance(), action)
+    return sample_of(action)
 
 
 def fault(kind: Kind = Kind.HYPERVISOR) -> Fault:
