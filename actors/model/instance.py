@@ -194,6 +194,8 @@ class AttachedVolume(StoredRecord):
     #: What the guest's machine calls it: ``vdb``. ``vda`` for the one that it boots from.
     target: str
     size_gb: int
+    #: The host that its bytes lie on, by name; None where every host has them.
+    host: str | None = None
     #: What its bytes begin as, should there be none yet.
     source: BootSource | None = None
     snapshot: SnapshotId | None = None
@@ -272,6 +274,11 @@ class InstanceRecord(StoredRecord):
     def told(self) -> OperationId | None:
         """Key of the ``GuestData`` that the guest is told which boots now."""
         return self.guest_data if self.rescue is None else self.rescue.guest_data
+
+    @property
+    def volume_host(self) -> str | None:
+        """The one host that it can be on, by name, for its volumes are there; None for any."""
+        return next((volume.host for volume in self.volumes if volume.host), None)
 
     @property
     def boots_from_volume(self) -> bool:

@@ -19,7 +19,7 @@ async def claim_host(work: Work) -> Mapping[str, object]:
             attempt=operation.attempt,
             resources=record.flavor.resources,
             availability_zone=record.availability_zone,
-            host=operation.wanted_host,
+            host=operation.wanted_host or record.volume_host,
             exclude=operation.refused,
         )
     )

@@ -47,6 +47,7 @@ async def claim_size(work: Work) -> Mapping[str, object]:
             resources=_asked(operation).flavor.resources,
             availability_zone=record.availability_zone,
             lives_on=_former(operation).host_id,
+            host=record.volume_host,
         )
     )
     return {OPERATION: {"host_id": claim.host_id, "host": claim.host}}

@@ -41,6 +41,7 @@ async def mark_attached(work: Work) -> Mapping[str, object]:
         volume=volume.id,
         target=free_target(record),
         size_gb=volume.size_gb,
+        host=None if volume.shared else volume.host,
         source=volume.source,
         snapshot=volume.snapshot,
         delete_on_termination=details.delete_on_termination,
