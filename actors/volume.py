@@ -7,13 +7,13 @@ actor asks, for as long as it takes.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Final, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar, assert_never
 
 import ray
 
 from actors.model.errors import ComputeError
-from actors.model.ids import HostId, SnapshotId, VolumeId
+from actors.model.ids import HostId, ProjectId, SnapshotId, VolumeId
 from actors.model.volume import (
     CreateVolume,
     CreateVolumeSnapshot,
@@ -21,11 +21,13 @@ from actors.model.volume import (
     VolumeChanges,
     VolumeSnapshot,
 )
-from actors.model.volume_ledger import Hold, Reserve, VolumeLedger
+from actors.model.volume_hold import Hold, Reserve
+from actors.model.volume_ledger import VolumeLedger
+from actors.model.volume_records import CopyVolume, Errand, RemoveSnapshot, RemoveVolume
 from actors.ports.clock import Clock
 from actors.ports.store import Remove, Store, Table
 from actors.ports.volumes import VolumeHost
-from actors.store.owner import Owner
+from actors.store.owner import REPLACED, Owner
 from actors.store.tables import put_volume, put_volume_snapshot
 
 WRITER: Final = "volumes"
@@ -48,32 +50,46 @@ class VolumeHosts(Protocol):
 class VolumeActor:
     """Implements ``ports.volumes.Volumes``."""
 
-    def __init__(self, store: Store, hosts: VolumeHosts, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, hosts: VolumeHosts, clock: Clock, *, shared: bool = False
+    ) -> None:
         self._store = store
         self._hosts = hosts
         self._clock = clock
+        #: New volumes lie in a folder that all hosts have.
+        self._shared = shared
         #: One decision at a time: none builds on one that may yet fail to become durable.
         self._turn = asyncio.Lock()
         self._owner = Owner(WRITER, store, clock, self._load)
-        #: Set when hosts have something to do.
-        self._todo = asyncio.Event()
-        self._todo.set()
-        self._working = asyncio.create_task(self._work())
+        #: What hosts do for volumes and snapshots: one thing at a time for each.
+        self._errands: dict[VolumeId | SnapshotId, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
         return "Volumes()"
 
     @ray.method
-    async def volumes(self) -> tuple[Volume, ...]:
-        """All volumes, newest first."""
+    async def volumes(self, project: ProjectId | None) -> tuple[Volume, ...]:
+        """All volumes, or a project's, newest first."""
         async with self._turn:  # what is not durable yet is not shown
-            return (await self._owner.state()).volumes()
+            return (await self._owner.state()).volumes(project)
 
     @ray.method
-    async def snapshots(self) -> tuple[VolumeSnapshot, ...]:
-        """All snapshots, newest first."""
+    async def volume(self, volume: VolumeId) -> Volume:
+        """As ``VolumeLedger.volume``."""
         async with self._turn:
-            return (await self._owner.state()).snapshots()
+            return (await self._owner.state()).volume(volume)
+
+    @ray.method
+    async def snapshots(self, project: ProjectId | None) -> tuple[VolumeSnapshot, ...]:
+        """All snapshots, or a project's, newest first."""
+        async with self._turn:
+            return (await self._owner.state()).snapshots(project)
+
+    @ray.method
+    async def snapshot(self, snapshot: SnapshotId) -> VolumeSnapshot:
+        """As ``VolumeLedger.snapshot``."""
+        async with self._turn:
+            return (await self._owner.state()).snapshot(snapshot)
 
     @ray.method
     async def create(self, command: CreateVolume) -> Volume:
@@ -81,34 +97,26 @@ class VolumeActor:
         return await self._decide(lambda ledger: ledger.create(command, self._clock.now()))
 
     @ray.method
-    async def change(self, volume: VolumeId, changes: VolumeChanges) -> Volume:
+    async def change(
+        self, volume: VolumeId, changes: VolumeChanges, generation: int | None
+    ) -> Volume:
         """As ``VolumeLedger.change``."""
-        return await self._decide(lambda ledger: ledger.change(volume, changes))
+        return await self._decide(lambda ledger: ledger.change(volume, changes, generation))
 
     @ray.method
     async def delete(self, volume: VolumeId) -> None:
         """As ``VolumeLedger.delete``; the bytes go behind."""
         await self._decide(lambda ledger: ledger.delete(volume))
-        self._todo.set()
 
     @ray.method
     async def take_snapshot(self, command: CreateVolumeSnapshot) -> VolumeSnapshot:
         """As ``VolumeLedger.take_snapshot``; the bytes are copied behind."""
-        made = await self._decide(lambda ledger: ledger.take_snapshot(command, self._clock.now()))
-        self._todo.set()
-        return made
+        return await self._decide(lambda ledger: ledger.take_snapshot(command, self._clock.now()))
 
     @ray.method
     async def delete_snapshot(self, snapshot: SnapshotId) -> None:
-        """Delete a snapshot and its bytes."""
-        async with self._turn:
-            ledger = await self._owner.state()
-            found = next((one for one in ledger.snapshots() if one.id == snapshot), None)
-        if found is None:
-            return
-        if found.host_id is not None:
-            await self._hosts.host(found.host_id).remove_volume_snapshot(snapshot)
-        await self._decide(lambda ledger: ledger.forget_snapshot(snapshot))
+        """As ``VolumeLedger.delete_snapshot``; the bytes go behind."""
+        await self._decide(lambda ledger: ledger.delete_snapshot(snapshot))
 
     @ray.method
     async def reserve(self, request: Reserve) -> Volume:
@@ -129,56 +137,54 @@ class VolumeActor:
     async def release(self, hold: Hold, delete: bool) -> None:
         """As ``VolumeLedger.release``."""
         await self._decide(lambda ledger: ledger.release(hold, delete=delete))
-        self._todo.set()
 
     # --- what hosts do for it -----------------------------------------------------------------
 
-    async def _work(self) -> None:
-        """Have bytes removed and copied, again and again while their hosts are away."""
-        while True:
-            await self._todo.wait()
-            self._todo.clear()
-            try:
-                deleting, copying = (await self._owner.state()).unfinished()
-                calls = [
-                    *(self._remove(volume) for volume in deleting),
-                    *(self._copy(snapshot) for snapshot in copying),
-                ]
-                left = [done for done in await asyncio.gather(*calls) if not done]
-            except ComputeError as error:
-                _log.info("volumes: %s", error)
-                left = [False]
-            except Exception:  # noqa: BLE001 - a bug must not end the loop
-                _log.exception("volumes: the work of hosts met a bug")
-                left = [False]
-            if left:
-                await self._clock.sleep(_AGAIN_SECONDS)
-                self._todo.set()
+    def _send(self, what: VolumeId | SnapshotId) -> None:
+        """Have a host do what is to be done for this, unless one does already."""
+        if what not in self._errands:
+            self._errands[what] = asyncio.create_task(self._run(what))
 
-    async def _remove(self, volume: Volume) -> bool:
-        if volume.host_id is not None and not await self._tried(
-            self._hosts.host(volume.host_id).remove_volume(volume.id), f"volume {volume.id}"
-        ):
-            return False
-        await self._decide(lambda ledger: ledger.removed(volume.id))
-        return True
-
-    async def _copy(self, snapshot: VolumeSnapshot) -> bool:
-        if snapshot.host_id is not None:
-            volume = (await self._owner.state()).volume(snapshot.volume)
-            call = self._hosts.host(snapshot.host_id).copy_volume(volume, snapshot.id)
-            if not await self._tried(call, f"snapshot {snapshot.id}"):
-                return False
-        await self._decide(lambda ledger: ledger.copied(snapshot.id))
-        return True
-
-    async def _tried(self, call: Awaitable[None], what: str) -> bool:
+    async def _run(self, what: VolumeId | SnapshotId) -> None:
+        """Have a host do what is to be done, again and again while it is away."""
         try:
-            await call
+            while not await self._ended(what):
+                await self._clock.sleep(_AGAIN_SECONDS)
+        finally:
+            del self._errands[what]
+
+    async def _ended(self, what: VolumeId | SnapshotId) -> bool:
+        """Whether nothing is left to do for it, or this process is not the one to do it."""
+        try:
+            while (errand := await self._errand(what)) is not None:
+                await self._do(errand)
         except ComputeError as error:
+            if error.reason == REPLACED:
+                return True
             _log.warning("the bytes of %s wait: %s", what, error)
             return False
+        except Exception:  # noqa: BLE001 - a bug must not end it: the next try may do better
+            _log.exception("the bytes of %s: a bug", what)
+            return False
         return True
+
+    async def _errand(self, what: VolumeId | SnapshotId) -> Errand | None:
+        async with self._turn:  # no byte is removed for what is not durable yet
+            return (await self._owner.state()).errand(what)
+
+    async def _do(self, errand: Errand) -> None:
+        match errand:
+            case RemoveVolume(volume, host):
+                await self._hosts.host(host).remove_volume(volume)
+                await self._decide(lambda ledger: ledger.removed(volume))
+            case CopyVolume(source, snapshot, host):
+                await self._hosts.host(host).copy_volume(source, snapshot)
+                await self._decide(lambda ledger: ledger.copied(snapshot))
+            case RemoveSnapshot(snapshot, host):
+                await self._hosts.host(host).remove_volume_snapshot(snapshot)
+                await self._decide(lambda ledger: ledger.removed_snapshot(snapshot))
+            case _:
+                assert_never(errand)
 
     async def _decide(self, decide: Callable[[VolumeLedger], Answer]) -> Answer:
         async with self._turn:
@@ -202,12 +208,20 @@ class VolumeActor:
                     *(Remove(Table.VOLUME_SNAPSHOTS, one) for one in changes.gone_snapshots),
                 ),
             )
+            for what in changes.ids():
+                if ledger.errand(what) is not None:
+                    self._send(what)
             return answer
 
     async def _load(self) -> VolumeLedger:
         volumes = await self._store.load(Table.VOLUMES)
         snapshots = await self._store.load(Table.VOLUME_SNAPSHOTS)
-        return VolumeLedger(
+        ledger = VolumeLedger(
             map(Volume.model_validate_json, volumes),
             map(VolumeSnapshot.model_validate_json, snapshots),
+            shared=self._shared,
         )
+        # Left by the process before this one, or by a commit whose answer was lost.
+        for what in ledger.unfinished():
+            self._send(what)
+        return ledger

@@ -3,7 +3,7 @@
 from actors.handles.conductor import ConductorHandle
 from actors.handles.guests import GuestsHandle
 from actors.handles.instances import InstancesHandle
-from actors.handles.owners import ImagesHandle, SchedulerHandle
+from actors.handles.owners import ImagesHandle, SchedulerHandle, VolumesHandle
 from actors.model.flavor import Flavor
 from actors.model.flavor_commands import ChangeFlavor, CreateFlavor
 from actors.model.ids import FlavorId
@@ -47,5 +47,6 @@ class ComputeHandle:
         self.keypairs = self.identity
         self.catalog = CatalogHandle(self.identity)
         self.images = ImagesHandle()
+        self.volumes = VolumesHandle()
         self.fleet = SchedulerHandle()
         self.guests = GuestsHandle()

@@ -79,6 +79,11 @@ class Settings(BaseSettings):
     memory_mb: int | None = Field(default=None, ge=1)
     disk_gb: int | None = Field(default=None, ge=1)
 
+    #: Where volumes lie on this host; ``volumes`` below ``state_dir`` where nothing is said.
+    volumes_dir: Path | None = None
+    #: Whether all hosts have that folder (NFS, say): any of them can then attach any volume.
+    volumes_shared: bool = False
+
     #: The largest image, as a file and as the disk that a guest sees.
     max_image_gb: int = Field(default=1024, ge=1)
 

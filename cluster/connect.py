@@ -25,7 +25,7 @@ from actors.handles.conductor import ConductorHandle
 from actors.handles.guests import GuestsHandle
 from actors.handles.hosts import HostHandle
 from actors.handles.instances import InstancesHandle
-from actors.handles.owners import ImagesHandle, NetworkHandle, SchedulerHandle
+from actors.handles.owners import ImagesHandle, NetworkHandle, SchedulerHandle, VolumesHandle
 from actors.model.commands import InstanceCommand
 from actors.model.console import ConsoleKind, ConsoleSession, Screenshot
 from actors.model.details import Details, Reboot, Rebuild, Rebuilt, RescueBoot, Unrescue
@@ -280,6 +280,7 @@ class ClusterHandle:
         self.scheduler = SchedulerHandle()
         self.network = NetworkHandle()
         self.images = ImagesHandle()
+        self.volumes = VolumesHandle()
 
     def instance(self, instance: str) -> InstanceHandle:
         """One VM, by UUID. Whether it exists is its calls' business."""

@@ -36,6 +36,7 @@ def make_hypervisor(settings: Settings) -> LibvirtHypervisor:
             memory_ratio=settings.memory_ratio,
             disk_ratio=settings.disk_ratio,
             reserved_memory_mb=settings.reserved_memory_mb,
+            volumes=settings.volumes_dir,
             inventory=_inventory(settings),
         ),
         _drives(settings),

@@ -11,13 +11,14 @@ import ray
 from actors.conductor import ConductorActor
 from actors.handles.hosts import HostsHandle
 from actors.handles.instances import InstancesHandle
-from actors.handles.owners import ImagesHandle, NetworkHandle, SchedulerHandle
+from actors.handles.owners import ImagesHandle, NetworkHandle, SchedulerHandle, VolumesHandle
 from actors.handles.remote import (
     CONDUCTOR,
     IMAGES,
     NAMESPACE,
     NETWORK,
     SCHEDULER,
+    VOLUMES,
     host_name,
     instances_name,
 )
@@ -28,6 +29,7 @@ from actors.model.ids import HostId
 from actors.network import NetworkActor
 from actors.sagas.saga import Cluster
 from actors.scheduler import SchedulerActor
+from actors.volume import VolumeActor
 from cluster.config import Settings
 from cluster.gateway import GatewayActor, GatewaySettings
 from cluster.hypervisor import make_hypervisor, make_network
@@ -85,7 +87,12 @@ def spawn_control(settings: Settings, control: str) -> None:
     _make(ImageActor, options(IMAGES)).remote(
         store, clock, str(settings.images_dir), settings.max_image_gb << 30
     )
-    cluster = Cluster(SchedulerHandle(), NetworkHandle(), HostsHandle(), ImagesHandle())
+    _make(VolumeActor, options(VOLUMES)).remote(
+        store, HostsHandle(), clock, shared=settings.volumes_shared
+    )
+    cluster = Cluster(
+        SchedulerHandle(), NetworkHandle(), HostsHandle(), ImagesHandle(), VolumesHandle()
+    )
     for number in range(settings.partitions):
         _make(InstanceActor, options(instances_name(number))).remote(
             number,

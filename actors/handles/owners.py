@@ -1,11 +1,19 @@
-"""Handles on the single owners: scheduler, network, images."""
+"""Handles on the single owners: scheduler, network, images, volumes."""
 
-from actors.handles.remote import IMAGES, NETWORK, SCHEDULER, Grouped, Remote
+from actors.handles.remote import IMAGES, NETWORK, SCHEDULER, VOLUMES, Grouped, Remote
 from actors.model.host import Claim, HostReport, HostUsage
-from actors.model.ids import ImageId
+from actors.model.ids import ImageId, ProjectId, SnapshotId, VolumeId
 from actors.model.image import Image
 from actors.model.image_commands import ImageChanges
 from actors.model.network import Network, Nic
+from actors.model.volume import (
+    CreateVolume,
+    CreateVolumeSnapshot,
+    Volume,
+    VolumeChanges,
+    VolumeSnapshot,
+)
+from actors.model.volume_hold import Hold, Reserve
 from actors.ports.network import PortRelease, PortRequest
 from actors.ports.scheduler import ClaimRequest, Release
 
@@ -119,3 +127,72 @@ class ImagesHandle:
         """As ``Images.read``."""
         data: bytes = await self._actor.call("read", sha256, offset, length)
         return data
+
+
+class VolumesHandle:
+    """Implements ``ports.volumes.Volumes``."""
+
+    def __init__(self) -> None:
+        self._actor = Remote(VOLUMES)
+
+    async def volumes(self, project: ProjectId | None) -> tuple[Volume, ...]:
+        """As ``Volumes.volumes``."""
+        volumes: tuple[Volume, ...] = await self._actor.call("volumes", project)
+        return volumes
+
+    async def volume(self, volume: VolumeId) -> Volume:
+        """As ``Volumes.volume``."""
+        found: Volume = await self._actor.call("volume", volume)
+        return found
+
+    async def snapshots(self, project: ProjectId | None) -> tuple[VolumeSnapshot, ...]:
+        """As ``Volumes.snapshots``."""
+        snapshots: tuple[VolumeSnapshot, ...] = await self._actor.call("snapshots", project)
+        return snapshots
+
+    async def snapshot(self, snapshot: SnapshotId) -> VolumeSnapshot:
+        """As ``Volumes.snapshot``."""
+        found: VolumeSnapshot = await self._actor.call("snapshot", snapshot)
+        return found
+
+    async def create(self, command: CreateVolume) -> Volume:
+        """As ``Volumes.create``."""
+        made: Volume = await self._actor.call("create", command)
+        return made
+
+    async def change(
+        self, volume: VolumeId, changes: VolumeChanges, generation: int | None
+    ) -> Volume:
+        """As ``Volumes.change``."""
+        changed: Volume = await self._actor.call("change", volume, changes, generation)
+        return changed
+
+    async def delete(self, volume: VolumeId) -> None:
+        """As ``Volumes.delete``."""
+        await self._actor.call("delete", volume)
+
+    async def take_snapshot(self, command: CreateVolumeSnapshot) -> VolumeSnapshot:
+        """As ``Volumes.take_snapshot``."""
+        made: VolumeSnapshot = await self._actor.call("take_snapshot", command)
+        return made
+
+    async def delete_snapshot(self, snapshot: SnapshotId) -> None:
+        """As ``Volumes.delete_snapshot``."""
+        await self._actor.call("delete_snapshot", snapshot)
+
+    async def reserve(self, request: Reserve) -> Volume:
+        """As ``Volumes.reserve``."""
+        kept: Volume = await self._actor.call("reserve", request)
+        return kept
+
+    async def attached(self, hold: Hold) -> None:
+        """As ``Volumes.attached``."""
+        await self._actor.call("attached", hold)
+
+    async def detaching(self, hold: Hold) -> None:
+        """As ``Volumes.detaching``."""
+        await self._actor.call("detaching", hold)
+
+    async def release(self, hold: Hold, delete: bool) -> None:
+        """As ``Volumes.release``."""
+        await self._actor.call("release", hold, delete)

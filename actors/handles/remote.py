@@ -30,6 +30,7 @@ CONDUCTOR: Final = "conductor"
 SCHEDULER: Final = "scheduler"
 NETWORK: Final = "network"
 IMAGES: Final = "images"
+VOLUMES: Final = "volumes"
 
 #: The largest group: an answer to one item waits for the whole group.
 _GROUP_LIMIT: Final = 128

@@ -1,6 +1,14 @@
 """What an operation has to remember of the instance it changes, for the way back."""
 
-from actors.model.details import DetachVolume, Details, Rebuild, Rebuilt, RescueBoot, Unrescue
+from actors.model.details import (
+    AttachVolume,
+    DetachVolume,
+    Details,
+    Rebuild,
+    Rebuilt,
+    RescueBoot,
+    Unrescue,
+)
 from actors.model.errors import Conflict
 from actors.model.instance import ROOT_TARGET, AttachedVolume, InstanceRecord, PowerState
 
@@ -21,10 +29,22 @@ def remembered(record: InstanceRecord, details: Details | None) -> Details | Non
             return details.evolve(ran=ran)
         case Unrescue():
             return details.evolve(rescue=record.rescue, ran=ran)
+        case AttachVolume():
+            _check_not_attached(record, details)
+            return details
         case DetachVolume():
             return details.evolve(attached=_attached(record, details))
         case _:
             return details
+
+
+def _check_not_attached(record: InstanceRecord, details: AttachVolume) -> None:
+    # Its owner would refuse it as well, but could not say that it is this instance's own.
+    if any(one.volume == details.volume for one in record.volumes):
+        raise Conflict(
+            f"Volume {details.volume} is attached to instance {record.id} already.",
+            "VOLUME_ALREADY_ATTACHED",
+        )
 
 
 def _attached(record: InstanceRecord, details: DetachVolume) -> AttachedVolume:

@@ -21,6 +21,9 @@ from actors.model.labels import Description, InstanceName, Metadata
 #: GiB: as large as Cinder's largest by default.
 SIZE_LIMIT = 16_384
 
+#: Of one project, volumes and snapshots each: their owner holds all in memory.
+VOLUME_LIMIT = 1000
+
 VolumeSize = Annotated[int, Field(ge=1, le=SIZE_LIMIT)]
 
 
@@ -35,13 +38,33 @@ class VolumeStatus(StrEnum):
     DELETING = "deleting"
 
 
+class SnapshotStatus(StrEnum):
+    """Cinder's words."""
+
+    #: The volume's host copies the bytes.
+    CREATING = "creating"
+    AVAILABLE = "available"
+    #: Its host removes the bytes; then it is gone.
+    DELETING = "deleting"
+
+
 class Attachment(StoredRecord):
     """Which instance has it."""
 
     instance: InstanceId
-    #: Sequence number of the operation that attaches or detaches it: an older one's word is late.
+    #: Number and attempt of the operation that attaches or detaches it: an older one's word is
+    #: late.
     sequence: int
+    attempt: int = 1
     since: Instant
+
+
+class Released(StoredRecord):
+    """Which instance gave it back last, and with which operation: what is older comes too late."""
+
+    instance: InstanceId
+    sequence: int
+    attempt: int = 1
 
 
 class Volume(StoredRecord):
@@ -62,12 +85,15 @@ class Volume(StoredRecord):
     source: BootSource | None = None
     #: The snapshot that they begin as. None of both: they begin as nothing.
     snapshot: SnapshotId | None = None
+    #: The bytes are there: what they began as is needed no more.
+    made: bool = False
     #: Where its bytes lie; None while there are none.
     host_id: HostId | None = None
     host: str | None = None
     #: They lie in a folder that all hosts have: ``host_id`` is the host that had it last.
     shared: bool = False
     attachment: Attachment | None = None
+    released: Released | None = None
     created: Instant
     generation: int = 1
 
@@ -83,9 +109,11 @@ class VolumeSnapshot(StoredRecord):
     size_gb: int
     #: The image that the volume began as: a volume from the snapshot can be booted from as well.
     source: BootSource | None = None
-    #: Whether the bytes are there. Until then the host is copying them.
-    ready: bool = False
+    status: SnapshotStatus = SnapshotStatus.CREATING
+    #: Where its bytes lie; None where the volume had none.
     host_id: HostId | None = None
+    host: str | None = None
+    shared: bool = False
     created: Instant
     generation: int = 1
 
@@ -103,7 +131,6 @@ class CreateVolume(Record):
     size_gb: VolumeSize
     source: BootSource | None = None
     snapshot: SnapshotId | None = None
-    shared: bool = False
 
 
 class CreateVolumeSnapshot(Record):

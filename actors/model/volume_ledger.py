@@ -1,130 +1,27 @@
 """Which volumes there are and who has them, decided in memory. The VolumeActor makes it durable."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
-from actors.model.errors import Conflict, Invalid, NotFound
-from actors.model.ids import HostId, InstanceId, ProjectId, SnapshotId, VolumeId
+from actors.model.errors import Cancelled, Conflict, Stale
+from actors.model.ids import SnapshotId, VolumeId
 from actors.model.volume import (
     Attachment,
     CreateVolume,
     CreateVolumeSnapshot,
+    Released,
+    SnapshotStatus,
     Volume,
     VolumeChanges,
     VolumeSnapshot,
     VolumeStatus,
 )
+from actors.model.volume_hold import Hold, Reserve
+from actors.model.volume_records import VolumeRecords
+from actors.model.volume_refusals import being_copied, busy, check_quota, too_small
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """An instance's operation speaks for a volume.
-
-    Converging: asked again, the same. A word of an older operation than the last that spoke for
-    the instance changes nothing.
-    """
-
-    volume: VolumeId
-    instance: InstanceId
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reserve:
-    """Keep a volume for an instance, on the instance's host."""
-
-    hold: Hold
-    project: ProjectId
-    host_id: HostId
-    host: str
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What became different since the last time somebody asked."""
-
-    volumes: tuple[Volume, ...]
-    snapshots: tuple[VolumeSnapshot, ...]
-    gone_volumes: tuple[VolumeId, ...]
-    gone_snapshots: tuple[SnapshotId, ...]
-
-
-class VolumeLedger:
-    """All volumes and their snapshots."""
-
-    def __init__(self, volumes: Iterable[Volume], snapshots: Iterable[VolumeSnapshot]) -> None:
-        self._volumes = {volume.id: volume for volume in volumes}
-        self._snapshots = {snapshot.id: snapshot for snapshot in snapshots}
-        self._of: dict[VolumeId, set[SnapshotId]] = {}
-        for snapshot in self._snapshots.values():
-            self._of.setdefault(snapshot.volume, set()).add(snapshot.id)
-        self._changed: set[VolumeId] = set()
-        self._changed_snapshots: set[SnapshotId] = set()
-        self._gone: set[VolumeId] = set()
-        self._gone_snapshots: set[SnapshotId] = set()
-
-    # --- looking ------------------------------------------------------------------------------
-
-    def volumes(self) -> tuple[Volume, ...]:
-        """All volumes, newest first."""
-        return tuple(sorted(self._volumes.values(), key=lambda v: (v.created, v.id), reverse=True))
-
-    def snapshots(self) -> tuple[VolumeSnapshot, ...]:
-        """All snapshots, newest first."""
-        return tuple(
-            sorted(self._snapshots.values(), key=lambda s: (s.created, s.id), reverse=True)
-        )
-
-    def volume(self, volume: VolumeId, project: ProjectId | None = None) -> Volume:
-        """One volume.
-
-        Raises:
-            NotFound: No such volume, or another project's.
-        """
-        found = self._volumes.get(volume)
-        if found is None or project not in (None, found.project):
-            raise NotFound(
-                f"Volume {volume} could not be found.", "VOLUME_NOT_FOUND", "", {"volume": volume}
-            )
-        return found
-
-    def snapshot(self, snapshot: SnapshotId, project: ProjectId | None = None) -> VolumeSnapshot:
-        """One snapshot.
-
-        Raises:
-            NotFound: No such snapshot, or another project's.
-        """
-        found = self._snapshots.get(snapshot)
-        if found is None or project not in (None, found.project):
-            raise NotFound(
-                f"Snapshot {snapshot} could not be found.",
-                "SNAPSHOT_NOT_FOUND",
-                "",
-                {"snapshot": snapshot},
-            )
-        return found
-
-    def unfinished(self) -> tuple[tuple[Volume, ...], tuple[VolumeSnapshot, ...]]:
-        """Volumes whose bytes are to be removed, and snapshots whose bytes are to be copied."""
-        return (
-            tuple(v for v in self._volumes.values() if v.status is VolumeStatus.DELETING),
-            tuple(s for s in self._snapshots.values() if not s.ready),
-        )
-
-    def take_changes(self) -> Changes:
-        """What one batch must write. The next answer begins from here."""
-        changes = Changes(
-            tuple(self._volumes[one] for one in self._changed if one in self._volumes),
-            tuple(
-                self._snapshots[one] for one in self._changed_snapshots if one in self._snapshots
-            ),
-            tuple(self._gone),
-            tuple(self._gone_snapshots),
-        )
-        self._changed, self._changed_snapshots = set(), set()
-        self._gone, self._gone_snapshots = set(), set()
-        return changes
+class VolumeLedger(VolumeRecords):
+    """What may be done to volumes and snapshots, and what becomes of them."""
 
     # --- what users ask -----------------------------------------------------------------------
 
@@ -135,21 +32,12 @@ class VolumeLedger:
             NotFound: No such snapshot.
             Invalid: It would be smaller than what it is made from.
             Conflict: The snapshot is not complete yet.
+            QuotaExceeded: The project has as many as one may have.
         """
         known = self._volumes.get(command.id)
         if known is not None:
             return known
-        host_id, source = None, command.source
-        if command.snapshot is not None:
-            snapshot = self.snapshot(command.snapshot, command.project)
-            if not snapshot.ready:
-                raise Conflict(
-                    f"Snapshot {snapshot.id} is not complete yet. Try again in a moment.",
-                    "SNAPSHOT_NOT_READY",
-                )
-            if command.size_gb < snapshot.size_gb:
-                raise _too_small(command.size_gb, f"the snapshot has {snapshot.size_gb} GiB")
-            host_id, source = snapshot.host_id, snapshot.source
+        check_quota(command.project, "volumes", self._volumes.values())
         volume = Volume(
             id=command.id,
             project=command.project,
@@ -158,44 +46,53 @@ class VolumeLedger:
             description=command.description,
             metadata=command.metadata,
             size_gb=command.size_gb,
-            source=source,
+            source=command.source,
             snapshot=command.snapshot,
-            host_id=host_id,
-            shared=command.shared,
+            shared=self._shared,
             created=now,
         )
-        return self._put(volume, first=True)
+        if command.snapshot is not None:
+            volume = _begun_as(self.snapshot(command.snapshot, command.project), volume)
+        return self._put(volume)
 
-    def change(self, volume: VolumeId, changes: VolumeChanges) -> Volume:
+    def change(
+        self, volume: VolumeId, changes: VolumeChanges, generation: int | None = None
+    ) -> Volume:
         """Describe it otherwise, or make it larger. Its bytes follow when it is next attached.
 
         Raises:
             NotFound: No such volume.
+            Stale: It is not of this generation.
             Invalid: It would become smaller.
-            Conflict: It is attached, and cannot grow now.
+            Conflict: It is attached or being copied, and cannot grow now.
         """
         found = self.volume(volume)
+        if generation not in (None, found.generation):
+            raise Stale(
+                f"Volume {volume} has changed since you read it. Read it again and repeat.",
+                "ETAG_MISMATCH",
+                metadata={"volume": volume},
+            )
         size = changes.size_gb
         if size is not None and size != found.size_gb:
             if size < found.size_gb:
-                raise _too_small(size, f"the volume has {found.size_gb} GiB, and only grows")
-            if found.status is not VolumeStatus.AVAILABLE:
-                raise _busy(found, "be extended", "Detach it first.")
+                raise too_small(size, f"the volume has {found.size_gb} GiB, and only grows")
+            self._check_idle(found, "be extended")
         given = ((name, getattr(changes, name)) for name in VolumeChanges.model_fields)
         changed = found.evolve(**{name: value for name, value in given if value is not None})
         return found if changed == found else self._put(changed)
 
-    def delete(self, volume: VolumeId) -> Volume | None:
-        """Delete it; None once it is gone, which it is at once where it has no bytes.
+    def delete(self, volume: VolumeId) -> None:
+        """Delete it: it is gone at once where it has no bytes. One that is gone is no error.
 
         Raises:
             Conflict: It is attached, or has snapshots.
         """
         found = self._volumes.get(volume)
         if found is None or found.status is VolumeStatus.DELETING:
-            return found
+            return
         if found.status is not VolumeStatus.AVAILABLE:
-            raise _busy(found, "be deleted", "Detach it first.")
+            raise busy(found, "be deleted")
         if self._of.get(volume):
             raise Conflict(
                 f"Volume {volume} has snapshots. Delete them first.",
@@ -203,7 +100,7 @@ class VolumeLedger:
                 "",
                 {"volume": volume},
             )
-        return self._end(found)
+        self._end(found)
 
     def take_snapshot(self, command: CreateVolumeSnapshot, now: datetime) -> VolumeSnapshot:
         """Make a snapshot; its bytes are copied next. The same id again is the same snapshot.
@@ -211,30 +108,56 @@ class VolumeLedger:
         Raises:
             NotFound: No such volume.
             Conflict: The volume is attached.
+            QuotaExceeded: The project has as many as one may have.
         """
         known = self._snapshots.get(command.id)
         if known is not None:
             return known
         volume = self.volume(command.volume, command.project)
         if volume.status is not VolumeStatus.AVAILABLE:
-            raise _busy(volume, "be copied", "Detach it first.")
-        snapshot = VolumeSnapshot(
-            id=command.id,
-            volume=volume.id,
-            project=volume.project,
-            name=command.name or "",
-            description=command.description,
-            size_gb=volume.size_gb,
-            source=volume.source,
-            # A volume without bytes is as empty, or as its image, in a year.
-            ready=volume.host_id is None,
-            host_id=volume.host_id,
-            created=now,
+            raise busy(volume, "be copied")
+        check_quota(command.project, "snapshots", self._snapshots.values())
+        has_bytes = volume.host_id is not None
+        return self._put_snapshot(
+            VolumeSnapshot(
+                id=command.id,
+                volume=volume.id,
+                project=volume.project,
+                name=command.name or "",
+                description=command.description,
+                size_gb=volume.size_gb,
+                source=volume.source,
+                # A volume without bytes is as empty, or as its image, in a year.
+                status=SnapshotStatus.CREATING if has_bytes else SnapshotStatus.AVAILABLE,
+                host_id=volume.host_id,
+                host=volume.host,
+                shared=volume.shared,
+                created=now,
+            )
         )
-        self._snapshots[snapshot.id] = snapshot
-        self._of.setdefault(volume.id, set()).add(snapshot.id)
-        self._changed_snapshots.add(snapshot.id)
-        return snapshot
+
+    def delete_snapshot(self, snapshot: SnapshotId) -> None:
+        """Delete a snapshot; as ``delete``.
+
+        Raises:
+            Conflict: A volume begins as it, and has no bytes yet.
+        """
+        found = self._snapshots.get(snapshot)
+        if found is None or found.status is SnapshotStatus.DELETING:
+            return
+        if found.host_id is None:
+            self._forget_snapshot(found)
+            return
+        for volume in self._volumes.values():
+            if volume.snapshot == snapshot and _needs_its_beginning(volume):
+                raise Conflict(
+                    f"Volume {volume.id} begins as snapshot {snapshot}, and is not made yet. "
+                    "Attach it once, or delete it first.",
+                    "VOLUME_SNAPSHOT_IN_USE",
+                    "",
+                    {"snapshot": snapshot, "volume": volume.id},
+                )
+        self._put_snapshot(found.evolve(status=SnapshotStatus.DELETING))
 
     # --- what instances' operations ask -------------------------------------------------------
 
@@ -243,21 +166,26 @@ class VolumeLedger:
 
         Raises:
             NotFound: No such volume in the project.
-            Conflict: Another instance has it, it is being deleted, or its bytes lie elsewhere.
+            Conflict: An instance has it, it is being deleted, or its bytes lie elsewhere.
+            Cancelled: The operation has given it back before.
         """
         hold = request.hold
         found = self.volume(hold.volume, request.project)
-        if self._holds(found, hold):
+        has = found.attachment
+        if has is not None and (has.instance, has.sequence, has.attempt) == (
+            hold.instance, hold.sequence, hold.attempt,
+        ):  # fmt: skip
             return found
-        if found.status is not VolumeStatus.AVAILABLE:
-            raise _busy(found, "be attached", "Detach it first, or take another.")
-        if any(not self._snapshots[one].ready for one in self._of.get(found.id, ())):
-            raise Conflict(
-                f"Volume {found.id} is being copied for a snapshot. Try again in a moment.",
-                "VOLUME_BUSY",
-                "",
-                {"volume": found.id, "status": found.status.value},
+        last = found.released
+        if (
+            last is not None
+            and last.instance == hold.instance
+            and (hold.sequence, hold.attempt) <= (last.sequence, last.attempt)
+        ):
+            raise Cancelled(
+                f"Volume {found.id} was given back meanwhile.", detail=f"{hold} behind {last}"
             )
+        self._check_idle(found, "be attached")
         if found.host_id not in (None, request.host_id) and not found.shared:
             raise Conflict(
                 f"Volume {found.id} lies on another host than the instance.",
@@ -265,7 +193,9 @@ class VolumeLedger:
                 f"on {found.host}",
                 {"volume": found.id},
             )
-        attachment = Attachment(instance=hold.instance, sequence=hold.sequence, since=now)
+        attachment = Attachment(
+            instance=hold.instance, sequence=hold.sequence, attempt=hold.attempt, since=now
+        )
         return self._put(
             found.evolve(
                 status=VolumeStatus.ATTACHING,
@@ -276,7 +206,7 @@ class VolumeLedger:
         )
 
     def attached(self, hold: Hold) -> None:
-        """The instance has it."""
+        """The instance has it, and its bytes are there."""
         self._become(hold, VolumeStatus.IN_USE)
 
     def detaching(self, hold: Hold) -> None:
@@ -286,9 +216,12 @@ class VolumeLedger:
     def release(self, hold: Hold, *, delete: bool = False) -> None:
         """The instance has it no more; with ``delete`` it goes, unless it has snapshots."""
         found = self._volumes.get(hold.volume)
-        if found is None or not self._holds(found, hold):
+        if found is None or not _holds(found, hold):
             return
-        freed = self._put(found.evolve(status=VolumeStatus.AVAILABLE, attachment=None))
+        released = Released(instance=hold.instance, sequence=hold.sequence, attempt=hold.attempt)
+        freed = self._put(
+            found.evolve(status=VolumeStatus.AVAILABLE, attachment=None, released=released)
+        )
         if delete and not self._of.get(freed.id):
             self._end(freed)
 
@@ -298,74 +231,80 @@ class VolumeLedger:
         """Its bytes are gone, and so is it."""
         found = self._volumes.get(volume)
         if found is not None and found.status is VolumeStatus.DELETING:
-            self._forget(volume)
+            self._forget(found)
 
     def copied(self, snapshot: SnapshotId) -> None:
-        """The snapshot's bytes are there."""
+        """The snapshot's bytes are there, and so are the volume's."""
         found = self._snapshots.get(snapshot)
-        if found is not None and not found.ready:
-            raised = 0 if snapshot in self._changed_snapshots else 1
-            ready = found.evolve(ready=True, generation=found.generation + raised)
-            self._snapshots[snapshot] = ready
-            self._changed_snapshots.add(snapshot)
+        if found is None or found.status is not SnapshotStatus.CREATING:
+            return
+        self._put_snapshot(found.evolve(status=SnapshotStatus.AVAILABLE))
+        volume = self._volumes.get(found.volume)
+        if volume is not None and not volume.made:
+            self._put(volume.evolve(made=True))
 
-    def forget_snapshot(self, snapshot: SnapshotId) -> None:
+    def removed_snapshot(self, snapshot: SnapshotId) -> None:
         """The snapshot's bytes are gone, and so is it."""
-        found = self._snapshots.pop(snapshot, None)
-        if found is not None:
-            self._of[found.volume].discard(snapshot)
-            self._changed_snapshots.discard(snapshot)
-            self._gone_snapshots.add(snapshot)
+        found = self._snapshots.get(snapshot)
+        if found is not None and found.status is SnapshotStatus.DELETING:
+            self._forget_snapshot(found)
 
     # ------------------------------------------------------------------------------------------
 
-    def _holds(self, volume: Volume, hold: Hold) -> bool:
-        """Whether the instance has it, and nobody later has spoken for it."""
-        has = volume.attachment
-        return has is not None and has.instance == hold.instance and has.sequence <= hold.sequence
+    def _check_idle(self, volume: Volume, what: str) -> None:
+        if volume.status is not VolumeStatus.AVAILABLE:
+            raise busy(volume, what)
+        copies = (self._snapshots[one].status for one in self._of.get(volume.id, ()))
+        if SnapshotStatus.CREATING in copies:
+            raise being_copied(volume)
 
     def _become(self, hold: Hold, status: VolumeStatus) -> None:
         found = self._volumes.get(hold.volume)
-        if found is None or found.attachment is None or not self._holds(found, hold):
+        if found is None or found.attachment is None or not _holds(found, hold):
             return
-        attachment = found.attachment.evolve(sequence=hold.sequence)
-        changed = found.evolve(status=status, attachment=attachment)
+        attachment = found.attachment.evolve(sequence=hold.sequence, attempt=hold.attempt)
+        changed = found.evolve(status=status, attachment=attachment, made=True)
         if changed != found:
             self._put(changed)
 
-    def _end(self, volume: Volume) -> Volume | None:
+    def _end(self, volume: Volume) -> None:
         if volume.host_id is None:
-            self._forget(volume.id)
-            return None
-        return self._put(volume.evolve(status=VolumeStatus.DELETING))
-
-    def _put(self, volume: Volume, *, first: bool = False) -> Volume:
-        # Once for each batch, however often it changes in it.
-        if not first and volume.id not in self._changed:
-            volume = volume.evolve(generation=self._volumes[volume.id].generation + 1)
-        self._volumes[volume.id] = volume
-        self._changed.add(volume.id)
-        return volume
-
-    def _forget(self, volume: VolumeId) -> None:
-        self._volumes.pop(volume, None)
-        self._changed.discard(volume)
-        self._gone.add(volume)
+            self._forget(volume)
+        else:
+            self._put(volume.evolve(status=VolumeStatus.DELETING))
 
 
-def _busy(volume: Volume, what: str, hint: str) -> Conflict:
-    return Conflict(
-        f"Volume {volume.id} is {volume.status.value} and cannot {what}. {hint}",
-        "VOLUME_BUSY",
-        "",
-        {"volume": volume.id, "status": volume.status.value},
+def _holds(volume: Volume, hold: Hold) -> bool:
+    """Whether the instance has it, and nobody later has spoken for it."""
+    has = volume.attachment
+    return (
+        has is not None
+        and has.instance == hold.instance
+        and (has.sequence, has.attempt) <= (hold.sequence, hold.attempt)
     )
 
 
-def _too_small(size_gb: int, why: str) -> Invalid:
-    return Invalid(
-        f"A size of {size_gb} GiB is too small: {why}.",
-        "VOLUME_TOO_SMALL",
-        "",
-        {"volume.size_gb": why},
+def _needs_its_beginning(volume: Volume) -> bool:
+    return not volume.made and volume.status is not VolumeStatus.DELETING
+
+
+def _begun_as(snapshot: VolumeSnapshot, volume: Volume) -> Volume:
+    """The volume, beginning as the snapshot: where its bytes are."""
+    if snapshot.status is not SnapshotStatus.AVAILABLE:
+        raise Conflict(
+            f"Snapshot {snapshot.id} is {snapshot.status.value}; only one that is available can "
+            "become a volume.",
+            "VOLUME_SNAPSHOT_BUSY",
+            "",
+            {"snapshot": snapshot.id, "status": snapshot.status.value},
+        )
+    if volume.size_gb < snapshot.size_gb:
+        raise too_small(volume.size_gb, f"the snapshot has {snapshot.size_gb} GiB")
+    if snapshot.host_id is None:
+        return volume.evolve(source=snapshot.source)
+    return volume.evolve(
+        source=snapshot.source,
+        host_id=snapshot.host_id,
+        host=snapshot.host,
+        shared=snapshot.shared,
     )

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from actors.model.ids import SnapshotId, VolumeId
+from actors.model.ids import ProjectId, SnapshotId, VolumeId
 from actors.model.volume import (
     CreateVolume,
     CreateVolumeSnapshot,
@@ -10,25 +10,43 @@ from actors.model.volume import (
     VolumeChanges,
     VolumeSnapshot,
 )
-from actors.model.volume_ledger import Hold, Reserve
+from actors.model.volume_hold import Hold, Reserve
 
 
 class Volumes(Protocol):
     """One writer of volumes and their snapshots. Durable when they return."""
 
-    async def volumes(self) -> tuple[Volume, ...]:
-        """All volumes, newest first."""
+    async def volumes(self, project: ProjectId | None) -> tuple[Volume, ...]:
+        """All volumes, or a project's, newest first."""
         ...
 
-    async def snapshots(self) -> tuple[VolumeSnapshot, ...]:
-        """All snapshots of volumes, newest first."""
+    async def volume(self, volume: VolumeId) -> Volume:
+        """One volume.
+
+        Raises:
+            NotFound: There is none with this id.
+        """
+        ...
+
+    async def snapshots(self, project: ProjectId | None) -> tuple[VolumeSnapshot, ...]:
+        """All snapshots of volumes, or a project's, newest first."""
+        ...
+
+    async def snapshot(self, snapshot: SnapshotId) -> VolumeSnapshot:
+        """One snapshot.
+
+        Raises:
+            NotFound: There is none with this id.
+        """
         ...
 
     async def create(self, command: CreateVolume) -> Volume:
         """As ``VolumeLedger.create``."""
         ...
 
-    async def change(self, volume: VolumeId, changes: VolumeChanges) -> Volume:
+    async def change(
+        self, volume: VolumeId, changes: VolumeChanges, generation: int | None
+    ) -> Volume:
         """As ``VolumeLedger.change``."""
         ...
 
@@ -41,11 +59,7 @@ class Volumes(Protocol):
         ...
 
     async def delete_snapshot(self, snapshot: SnapshotId) -> None:
-        """Delete a snapshot and its bytes. One that is gone is no error.
-
-        Raises:
-            Unavailable: The host with its bytes is away.
-        """
+        """As ``VolumeLedger.delete_snapshot``. Its bytes go once their host is there."""
         ...
 
     async def reserve(self, request: Reserve) -> Volume:
@@ -66,7 +80,10 @@ class Volumes(Protocol):
 
 
 class VolumeHost(Protocol):
-    """A host, as the owner of volumes needs it."""
+    """A host, as the owner of volumes needs it.
+
+    All of it converges: done twice, it has the effect of once.
+    """
 
     async def remove_volume(self, volume: VolumeId) -> None:
         """Remove a volume's bytes. None there is no error."""

@@ -14,7 +14,7 @@ from actors.model.ids import VolumeId
 from actors.model.instance import AttachedVolume, InstanceRecord
 from actors.model.operation import Action
 from actors.model.volume import Volume
-from actors.model.volume_ledger import Hold, Reserve
+from actors.model.volume_hold import Hold, Reserve
 from actors.ports.host import HostStep
 from actors.sagas.saga import Saga, Step, Work
 
@@ -122,7 +122,7 @@ async def _reserved(work: Work) -> Volume:
 
 
 def _hold(work: Work, volume: VolumeId) -> Hold:
-    return Hold(volume, work.record.id, work.operation.sequence)
+    return Hold(volume, work.record.id, work.operation.sequence, work.operation.attempt)
 
 
 def _without(record: InstanceRecord, volume: VolumeId) -> tuple[AttachedVolume, ...]:

@@ -16,6 +16,8 @@ from actors.ports.store import Batch, Put, Remove, Store
 
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 2.0
+#: Why a process that was replaced refuses everything.
+REPLACED: Final = "ACTOR_REPLACED"
 
 _log = logging.getLogger(__name__)
 
@@ -125,5 +127,5 @@ class Owner(Generic[State]):
     def _gone(self) -> Unavailable:
         # Never Fenced: callers would take themselves for the one that was replaced.
         return Unavailable(
-            f"The {self._writer} is being replaced. Try again.", "ACTOR_REPLACED", self._fenced
+            f"The {self._writer} is being replaced. Try again.", REPLACED, self._fenced
         )

@@ -57,6 +57,7 @@ from actors.ports.scheduler import ClaimRequest, Release
 from actors.ports.store import Table
 from actors.sagas.saga import Cluster
 from actors.scheduler import SchedulerActor
+from actors.volume import VolumeActor
 from cluster.runtime import SystemClock
 from tests.local.gates import ScriptedGate
 from tests.local.records import SOURCE
@@ -168,6 +169,7 @@ class LocalCluster:
         self.scheduler = LocalScheduler(lambda: self.actors.get("scheduler"))
         self.network = LocalNetworks(lambda: self.actors.get("network"))
         self.images = LocalStore(lambda: self.actors.get("images"))
+        self.volume_owner = LocalStore(lambda: self.actors.get("volumes"))
         self.instances = LocalInstances(lambda: self.actors.get("instances"))
         self.source: BootSource | None = None
         #: What instances are rebuilt from, and rescued with.
@@ -175,7 +177,7 @@ class LocalCluster:
 
     async def start(self) -> None:
         """Everything, and one image."""
-        for name in ("conductor", "scheduler", "network", "images", "instances"):
+        for name in ("conductor", "scheduler", "network", "images", "volumes", "instances"):
             self.spawn(name)
         for number in range(1, self.hosts + 1):
             self.spawn(f"host{number}")
@@ -336,8 +338,16 @@ class LocalCluster:
             return NetworkActor(self.store, self.clock)
         if name == "images":
             return ImageActor(self.store, self.clock, str(self.folder / "images"))
+        if name == "volumes":
+            return VolumeActor(self.store, LocalHosts(self._host), self.clock)
         if name == "instances":
-            cluster = Cluster(self.scheduler, self.network, LocalHosts(self._host), self.images)
+            cluster = Cluster(
+                self.scheduler,
+                self.network,
+                LocalHosts(self._host),
+                self.images,
+                self.volume_owner,
+            )
             return InstanceActor(
                 0, 1, self.store, cluster, self.clock, self.gate, NoMetrics(), 1.0, self.policy
             )

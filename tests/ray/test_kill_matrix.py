@@ -21,7 +21,9 @@ from tests.sagas.points import BEFORE, LEAVES, POWER, STEPS, UNDOS, action_of
 
 #: Every process of the Ray cluster, its own included; then a new cluster starts on the same files.
 EVERYTHING = "everything"
-KILLED = ("conductor", "scheduler", "network", "images", "instances", "host", EVERYTHING)
+KILLED = (
+    "conductor", "scheduler", "network", "images", "volumes", "instances", "host", EVERYTHING,
+)  # fmt: skip
 #: With the HostActor goes libvirt's test driver, and all its domains with it.
 POWER_FAILURES = ("host", EVERYTHING)
 WHEN = ("before", "after")

@@ -24,7 +24,7 @@ from tests.ray.kill_cluster import (
 
 pytestmark = pytest.mark.timeout(180)
 
-ACTORS = ("conductor", "scheduler", "network", "images", "instances", "host")
+ACTORS = ("conductor", "scheduler", "network", "images", "volumes", "instances", "host")
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,9 @@ from tests.ray.managed import Managed, eventually, managed
 pytestmark = pytest.mark.timeout(240)
 
 ROOT = Path(__file__).parents[2]
-ACTORS = ("conductor", "scheduler", "network", "images", "instances/0", "gateway/n1", "host/")
+ACTORS = (
+    "conductor", "scheduler", "network", "images", "volumes", "instances/0", "gateway/n1", "host/",
+)  # fmt: skip
 MAX_IDLE_MIB = 1000
 
 
@@ -160,7 +162,7 @@ def test_the_python_example_of_the_manual_works(cluster: Managed, image: str) ->
 def test_what_actors_say_is_in_rays_logs(cluster: Managed) -> None:
     logs = cluster.folder / "run/ray/session_latest/logs"
     said = "\n".join(path.read_text() for path in logs.glob("worker-*.err"))
-    for actor in ("conductor", "scheduler", "network", "images", "instances/0", "gateway/n1"):
+    for actor in ACTORS[:-1]:
         assert f" INFO    {actor} " in said, f"{actor} has said nothing"
 
 

@@ -18,7 +18,7 @@ from tests.local.cluster import LocalCluster, local_cluster
 from tests.sagas.points import BEFORE, FORWARD, LEAVES, POWER, STEPS, UNDOS, action_of, last_step
 
 WHEN = ("before", "after")
-ACTORS = ("instances", "host1", "scheduler", "network", "conductor", "images")
+ACTORS = ("instances", "host1", "scheduler", "network", "conductor", "images", "volumes")
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ def booting(world: World, disk: Disk) -> Cell:
         ),
         NOW,
     )
-    cluster: Cluster = Cluster(world, world, world, world)  # type: ignore[arg-type]
+    cluster: Cluster = Cluster(world, world, world, world, world)  # type: ignore[arg-type]
     engine = Engine(cluster, SystemClock(), OpenGate())
     return Cell(record, engine.begin(operation), disk, engine, SystemClock())
 
