@@ -39,7 +39,9 @@ def test_the_manual_lists_every_setting_with_its_default() -> None:
         if name == "config_dir":
             continue  # the user's own
         default = field.get_default()
-        told = str(default).lower() if default is None or default is True else str(default)
+        told = (
+            str(default).lower() if default is None or isinstance(default, bool) else str(default)
+        )
         assert listed[name].strip("`").replace("\u202f", "") == (told or "empty"), name
 
 
