@@ -47,6 +47,7 @@ CREATE: list[tuple[Fields, str, str]] = [
     ({"image": "images/broken"}, "IMAGE_INCOMPLETE", "image"),
     ({"image": "images/confused"}, "IMAGE_INCOMPLETE", "image"),
     ({"image": "images/strange"}, "IMAGE_PROPERTY_INVALID", "image"),
+    ({"image": "images/endless"}, "IMAGE_PROPERTY_INVALID", "image"),
     ({"image": "images/large"}, "FLAVOR_TOO_SMALL", "flavor"),
     ({"image": "images/thirsty"}, "FLAVOR_TOO_SMALL", "flavor"),
     ({"image": "images/wide"}, "FLAVOR_TOO_SMALL", "flavor"),
