@@ -165,10 +165,10 @@ def check(record: InstanceRecord, command: InstanceCommand) -> None:
 def can_be_kept(record: InstanceRecord) -> bool:
     """Whether a delete leaves something that can be restored.
 
-    Nova deletes for good what has never run, too (``servers.py``: ``_delete``). What is on no host
-    has no disk that a restore could start; what is in the middle of a resize has half of two.
+    Nova deletes for good what has never run, too (``servers.py``: ``_delete``). What is shelved has
+    no disk that a restore could start; what is in the middle of a resize has half of two.
     """
-    if record.launched is None or record.host_id is None:
+    if record.launched is None or record.host_id is None or record.shelved is not None:
         return False
     return record.former is None or (
         record.vm_state is VmState.RESIZED and record.task_state is None
