@@ -17,9 +17,9 @@ Who can call these has the Ray token, and with it every host: they ask for no ot
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from actors.handles.conductor import ConductorHandle
 from actors.handles.guests import GuestsHandle
@@ -28,12 +28,20 @@ from actors.handles.instances import InstancesHandle
 from actors.handles.owners import ImagesHandle, NetworkHandle, SchedulerHandle, VolumesHandle
 from actors.model.commands import InstanceCommand
 from actors.model.console import ConsoleKind, ConsoleSession, Screenshot
-from actors.model.details import Details, Reboot, Rebuild, Rebuilt, RescueBoot, Unrescue
+from actors.model.details import Details, Reboot, Rebuild, Rebuilt, RescueBoot, Resize, Unrescue
 from actors.model.diagnostics import Diagnostics
+from actors.model.edits import (
+    InstanceEdit,
+    LockInstance,
+    ResetState,
+    UnlockInstance,
+    UpdateInstance,
+)
 from actors.model.errors import NotFound, Unavailable
+from actors.model.flavor import Flavor
 from actors.model.ids import InstanceId, OperationId, RequestId, UserId
 from actors.model.image import BootSource
-from actors.model.instance import InstanceRecord
+from actors.model.instance import InstanceRecord, VmState
 from actors.model.operation import Action, OperationRecord
 from actors.model.query import EventBatch, EventKind
 
@@ -210,9 +218,87 @@ class InstanceHandle:
         """
         return await self._submit(Action.UNRESCUE, grace_seconds, Unrescue())
 
-    async def delete(self) -> OperationHandle:
-        """Delete it, whatever is being done to it. Durable when it returns."""
-        return await self._submit(Action.DELETE)
+    async def resize(self, flavor: Flavor) -> OperationHandle:
+        """Give it another flavor (``ClusterHandle.store.flavors()`` has them).
+
+        Whether the image fits into it nobody asks here. It is to be confirmed or reverted then.
+
+        Raises:
+            Conflict: It neither runs nor is stopped.
+            Invalid: It has this flavor, or a disk would have to shrink.
+        """
+        return await self._submit(Action.RESIZE, details=Resize(flavor=flavor.for_instance()))
+
+    async def confirm_resize(self) -> OperationHandle:
+        """Keep the new size.
+
+        Raises:
+            Conflict: There is no resize to confirm.
+        """
+        return await self._submit(Action.CONFIRM_RESIZE)
+
+    async def revert_resize(self) -> OperationHandle:
+        """Bring size and disks back as they were.
+
+        Raises:
+            Conflict: There is no resize to revert.
+        """
+        return await self._submit(Action.REVERT_RESIZE)
+
+    async def delete(self, *, force: bool = False) -> OperationHandle:
+        """Delete it, whatever is being done to it. Durable when it returns.
+
+        Where the cluster keeps deleted instances for a while it can be restored, unless by force.
+        """
+        return await self._submit(Action.DELETE if force else Action.SOFT_DELETE)
+
+    async def restore(self) -> OperationHandle:
+        """Take a delete back.
+
+        Raises:
+            Conflict: It was not deleted.
+        """
+        return await self._submit(Action.RESTORE)
+
+    async def update(
+        self,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        hostname: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> InstanceRecord:
+        """Describe it anew; what is None stays. Metadata and tags are replaced as a whole.
+
+        Raises:
+            Conflict: Its state takes no metadata.
+            pydantic.ValidationError: A limit of ``UpdateInstance`` is broken.
+        """
+        return await self._edit(
+            UpdateInstance,
+            name=name,
+            description=description,
+            hostname=hostname,
+            metadata=None if metadata is None else dict(metadata),
+            tags=None if tags is None else tuple(tags),
+        )
+
+    async def lock(self, reason: str = "") -> InstanceRecord:
+        """Keep everybody but admins from changing it."""
+        return await self._edit(LockInstance, reason=reason)
+
+    async def unlock(self) -> InstanceRecord:
+        """Let it be changed again."""
+        return await self._edit(UnlockInstance)
+
+    async def reset_state(self, vm_state: VmState) -> InstanceRecord:
+        """Say that it is ``ACTIVE`` or in ``ERROR``, and end what is being done to it.
+
+        Raises:
+            Conflict: It is being deleted.
+        """
+        return await self._edit(ResetState, vm_state=vm_state)
 
     async def console_output(self, offset: int = 0, limit: int = 1 << 20) -> bytes:
         """A piece of its console log, in bytes; a negative offset counts from the end."""
@@ -250,6 +336,11 @@ class InstanceHandle:
         """
         return await GuestsHandle().diagnostics(await self.get())
 
+    async def _edit(self, kind: type[InstanceEdit], **fields: Any) -> InstanceRecord:  # noqa: ANN401 - pydantic checks them
+        record = await self.get()
+        edit = kind(instance=self.id, project=record.project, user=_USER, admin=True, **fields)
+        return await self._instances.edit(edit)
+
     async def _submit(
         self,
         action: Action,
@@ -266,6 +357,7 @@ class InstanceHandle:
                 action=action,
                 grace_seconds=grace_seconds,
                 details=details,
+                admin=True,
             )
         )
         return OperationHandle(self._instances, accepted.operation.id)

@@ -106,6 +106,8 @@ def make_compute() -> MemoryCompute:
             image("confused", kernel_id=RAMDISK),
             image("efi", properties={"hw_firmware_type": "uefi"}),
             image("strange", properties={"hw_firmware_type": "openfirmware"}),
+            image("slow", properties={"os_shutdown_timeout": "90"}),
+            image("endless", properties={"os_shutdown_timeout": "-1"}),
         ]
     )
     compute.fleet.all_hosts.append(HOST)

@@ -80,6 +80,14 @@ async def test_the_boot_source_has_kernel_and_ramdisk(cloud: Cloud) -> None:
     assert source.command_line == "console=ttyS0"
 
 
+async def test_the_boot_source_has_the_time_its_guest_takes_to_shut_down(cloud: Cloud) -> None:
+    await cloud.member.instances.CreateInstance(create(image="images/slow"))
+    (command,) = cloud.compute.instances.commands
+    source = getattr(command, "source", None)
+    assert source is not None
+    assert source.shutdown_timeout == 90
+
+
 async def test_the_boot_source_has_the_images_firmware(cloud: Cloud) -> None:
     await cloud.member.instances.CreateInstance(create(image="images/efi"))
     (command,) = cloud.compute.instances.commands

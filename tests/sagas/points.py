@@ -3,7 +3,9 @@
 import uuid
 
 from actors.model.details import (
+    AttachVolume,
     Backup,
+    DetachVolume,
     Details,
     Reboot,
     Rebuild,
@@ -15,7 +17,7 @@ from actors.model.details import (
     Unshelve,
 )
 from actors.model.flavor import DEFAULT_FLAVORS
-from actors.model.ids import HostId, ImageId
+from actors.model.ids import HostId, ImageId, VolumeId
 from actors.model.image import BootSource
 from actors.model.instance import Former, VmState
 from actors.model.operation import Action, OperationRecord
@@ -35,7 +37,11 @@ BEFORE: dict[Action, tuple[Action, ...]] = {
     Action.REVERT_RESIZE: (Action.RESIZE,),
     Action.SHELVE_OFFLOAD: (Action.SHELVE,),
     Action.UNSHELVE: (Action.SHELVE, Action.SHELVE_OFFLOAD),
+    Action.DETACH_VOLUME: (Action.ATTACH_VOLUME,),
 }
+
+#: What these actions are done with.
+VOLUME = VolumeId("33333333-3333-4333-8333-333333333333")
 
 #: What the domain is when the action is done; it runs otherwise.
 POWER: dict[Action, str] = {
@@ -77,6 +83,10 @@ def details_of(action: Action, source: BootSource = SOURCE) -> Details | None:
             )
         case Action.UNSHELVE:
             return Unshelve()
+        case Action.ATTACH_VOLUME:
+            return AttachVolume(volume=VOLUME)
+        case Action.DETACH_VOLUME:
+            return DetachVolume(volume=VOLUME)
         case _:
             return None
 

@@ -12,13 +12,28 @@ from pathlib import Path
 import pytest
 
 from actors.model.errors import HypervisorRefused, Unavailable
+from actors.model.ids import RequestId
 from actors.model.instance import VmState
 from actors.model.operation import Action, OperationRecord, OperationState
-from tests.local.cluster import LocalCluster, local_cluster
-from tests.sagas.points import BEFORE, FORWARD, LEAVES, POWER, STEPS, UNDOS, action_of, last_step
+from actors.model.volume import CreateVolume, VolumeStatus
+from tests.local.cluster import PROJECT, USER, LocalCluster, local_cluster
+from tests.sagas.points import (
+    BEFORE,
+    FORWARD,
+    LEAVES,
+    POWER,
+    STEPS,
+    UNDOS,
+    VOLUME,
+    action_of,
+    last_step,
+)
 
 WHEN = ("before", "after")
-ACTORS = ("instances", "host1", "scheduler", "network", "conductor", "images", "volumes")
+NEW_VOLUME = CreateVolume(
+    id=VOLUME, project=PROJECT, user=USER, request_id=RequestId("volume"), size_gb=1
+)
+ACTORS = ("volumes", "instances", "host1", "scheduler", "network", "conductor", "images", "volumes")
 
 
 @pytest.fixture
@@ -38,6 +53,7 @@ def lost() -> Unavailable:
 async def begin(cluster: LocalCluster, action: Action) -> OperationRecord:
     """Ask for the action, on an instance that is in the state for it."""
     made = await cluster.boot()
+    await cluster.volume_owner.create(NEW_VOLUME)
     if action is Action.CREATE:
         return made.operation
     await cluster.ended(made.operation)
@@ -58,6 +74,9 @@ async def assert_as_asked(cluster: LocalCluster, done: OperationRecord) -> None:
     # An unshelve makes the disk from the image that the shelve made.
     if not gone and done.action is not Action.UNSHELVE:
         assert cluster.volumes() == volumes(cluster, done.action, done.sequence)
+    assert await volume_status(cluster) == (
+        VolumeStatus.IN_USE if done.action is Action.ATTACH_VOLUME else VolumeStatus.AVAILABLE
+    )
     assert await cluster.told() == (
         0 if done.action is Action.DELETE else 2 if done.action is Action.RESCUE else 1
     )
@@ -93,8 +112,20 @@ async def assert_as_before(cluster: LocalCluster, failed: OperationRecord) -> No
     assert await cluster.ports() == 1
     if not gone:
         assert cluster.volumes() == volumes(cluster, before[-1] if before else None)
+    attached = before == (Action.ATTACH_VOLUME,)
+    assert bool(record.volumes) is attached
+    assert await volume_status(cluster) == (
+        VolumeStatus.IN_USE if attached else VolumeStatus.AVAILABLE
+    )
     assert await cluster.told() == (2 if Action.RESCUE in before else 1)
     assert record.name == "vm"
+
+
+async def volume_status(cluster: LocalCluster) -> VolumeStatus:
+    """Of the one volume that there is."""
+    (volume,) = await cluster.volume_owner.volumes()
+    status: VolumeStatus = volume.status
+    return status
 
 
 async def assert_clean(cluster: LocalCluster) -> None:

@@ -16,6 +16,7 @@ import libvirt
 
 from actors.drivers.libvirt import disks_aside, disks_resized
 from actors.drivers.libvirt.errors import refused
+from actors.drivers.libvirt.extra_disks import ensure_extra_disks
 from actors.drivers.libvirt.qcow2 import NotQcow2, Qcow2Header
 from actors.drivers.libvirt.settle import settle
 from actors.model.errors import HypervisorRefused, Invalid, NotFound
@@ -201,7 +202,9 @@ class FileDisks:
             _check(disk, record.id)
             disks_resized.grow(disk, base, record.source.disk.disk_format, size)
 
-        disks_resized.make(folder, incoming, sequence, grow)
+        disks_resized.make(folder, incoming, grow)
+        ensure_extra_disks(folder, record)
+        disks_resized.mark(folder, sequence)
 
     def files(self, instance: InstanceId) -> tuple[Path, ...]:
         """The files."""

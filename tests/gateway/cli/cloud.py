@@ -464,6 +464,15 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
     def UnrescueInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._change(request, context, "UNRESCUE")
 
+    def ResizeInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "RESIZE")
+
+    def ConfirmInstanceResize(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "CONFIRM_RESIZE", "ConfirmInstanceResize")
+
+    def RevertInstanceResize(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "REVERT_RESIZE", "RevertInstanceResize")
+
     def CreateInstanceImage(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._change(request, context, "CREATE_IMAGE", "CreateInstanceImage")
 

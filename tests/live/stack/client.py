@@ -145,10 +145,9 @@ class Client:
         )
 
     def delete(self, name: str) -> Operation:
-        """Delete an instance."""
-        return self._act(
-            self._instances.DeleteInstance, instances_pb2.DeleteInstanceRequest(name=name)
-        )
+        """Delete an instance for good."""
+        request = instances_pb2.DeleteInstanceRequest(name=name, force=True)
+        return self._act(self._instances.DeleteInstance, request)
 
     def ask(self, method: str, **fields: Any) -> Operation:
         """Ask for any action on an instance, by the method's name."""
@@ -168,9 +167,11 @@ class Client:
         instance: Instance = self._instances.GetInstance(request, timeout=_CALL_SECONDS)
         return instance
 
-    def instances(self) -> dict[str, Instance]:
-        """All instances, by resource name."""
-        request = instances_pb2.ListInstancesRequest(parent=self._parent, page_size=1000)
+    def instances(self, filter_text: str = "") -> dict[str, Instance]:
+        """All instances that a list shows, by resource name."""
+        request = instances_pb2.ListInstancesRequest(
+            parent=self._parent, page_size=1000, filter=filter_text
+        )
         found = self._instances.ListInstances(request, timeout=_CALL_SECONDS)
         return {one.name: one for one in found.instances}
 

@@ -43,8 +43,11 @@ memory_mb = 8192
 disk_gb = 100
 heartbeat_seconds = 1
 down_after_seconds = 5
+reclaim_instance_seconds = {reclaim}
 gates = "{gates}"
 """
+#: Who is deleted, and not by force, can be restored for so long.
+RECLAIM_SECONDS: Final = 15
 _COMMAND_SECONDS: Final = 120
 _POLL_SECONDS: Final = 0.05
 
@@ -79,7 +82,11 @@ class Cloud:
         self._client: Client | None = None
         for host in hosts:
             settings = _SETTINGS.format(
-                state=sight.STATE, user=_USER, address=host.address, gates=GATES
+                state=sight.STATE,
+                user=_USER,
+                address=host.address,
+                reclaim=RECLAIM_SECONDS,
+                gates=GATES,
             )
             Path(f"{host.folder}{_CONFIG}").write_text(settings)
             Path(f"{host.folder}{GATES}").mkdir(parents=True)
@@ -201,7 +208,8 @@ class Cloud:
             self.join()
         kept = {guest.name for guest in self._guests} if keep else set()
         client = self.client
-        found = [name for name in client.instances() if name not in kept]
+        there = {**client.instances(), **client.instances("state = SOFT_DELETED")}
+        found = [name for name in there if name not in kept]
         client.succeeded(*[client.delete(name).name for name in found])
         eventually(self._works, "both hosts are up")
 

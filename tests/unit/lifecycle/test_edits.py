@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from actors.lifecycle import machine
 from actors.lifecycle.edits import METADATA_STATES
-from actors.lifecycle.events import Edited, Effect, Interrupt, Requested
+from actors.lifecycle.events import Edited, Effect, Interrupt, Moved, Requested
 from actors.model.edits import (
     InstanceEdit,
     LockInstance,
@@ -17,9 +17,18 @@ from actors.model.edits import (
 )
 from actors.model.errors import ComputeError, Conflict, Forbidden, Stale
 from actors.model.ids import UserId
-from actors.model.instance import Fault, InstanceRecord, Lock, TaskState, VmState
-from actors.model.operation import Action
-from tests.local.records import NOW, command, instance
+from actors.model.instance import (
+    Fault,
+    InstanceRecord,
+    Lock,
+    PowerState,
+    Rescue,
+    Shelved,
+    TaskState,
+    VmState,
+)
+from actors.model.operation import Action, OperationState
+from tests.local.records import NOW, SOURCE, command, instance, operation
 
 MEMBERS = Lock(user=UserId("bob"), reason="audit")
 ADMINS = Lock(user=UserId("root"), by_admin=True, reason="evidence")
@@ -203,6 +212,22 @@ def test_what_never_ran_is_not_kept() -> None:
     ):
         assert soft_delete(record)[0].task_state is TaskState.DELETING
     assert soft_delete(instance())[0].task_state is TaskState.SOFT_DELETING
+
+
+def test_what_is_shelved_is_not_kept() -> None:
+    shelf = Shelved(image=SOURCE.image, disk=SOURCE.disk, virtual_size=1, original=SOURCE)
+    record = instance(vm_state=VmState.SHELVED, shelved=shelf)
+    assert soft_delete(record)[0].task_state is TaskState.DELETING
+
+
+def test_a_restore_ends_no_rescue() -> None:
+    for rescue, end in ((None, VmState.ACTIVE), (Rescue(source=SOURCE), VmState.RESCUED)):
+        record = instance(
+            vm_state=VmState.SOFT_DELETED, task_state=TaskState.RESTORING, rescue=rescue
+        )
+        done = operation(record, Action.RESTORE, state=OperationState.SUCCEEDED)
+        after, _ = machine.step(record, Moved(done, NOW, {}, PowerState.RUNNING))
+        assert after.vm_state is end
 
 
 def test_a_delete_under_way_answers_another() -> None:

@@ -1,0 +1,41 @@
+"""A delete that is taken back, and one that is not, on a real guest."""
+
+import pytest
+
+from tests.live.stack import sight
+from tests.live.stack.client import Instance
+from tests.live.stack.cloud import DISK, RECLAIM_SECONDS, Cloud, eventually, inside
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def test_deleted_restored_and_reclaimed(cloud: Cloud) -> None:
+    client, host = cloud.client, cloud.head
+    before = sight.traces(host), sight.records(host)
+    guest = cloud.booted(DISK, host, "soft")
+    client.log_in_appears([guest.name])
+    inside(guest, "echo kept > mark; sync")
+    booted = client.get(guest.name)
+
+    # The button, not the plug; and all it has stays its own.
+    client.succeeded(client.ask("DeleteInstance", name=guest.name).name)
+    kept = client.get(guest.name)
+    assert (kept.state, kept.power_state) == (
+        Instance.STATE_SOFT_DELETED,
+        Instance.POWER_STATE_SHUTDOWN,
+    )
+    assert not sight.domains(host)[guest.id]
+    assert "reboot: Power down" in client.console(guest.name)
+    assert guest.name not in client.instances()
+    assert guest.name in client.instances("state = SOFT_DELETED")
+
+    client.succeeded(client.ask("RestoreInstance", name=guest.name).name)
+    client.log_in_appears([guest.name], times=2)
+    back = client.get(guest.name)
+    assert (back.state, list(back.addresses)) == (Instance.STATE_ACTIVE, list(booted.addresses))
+    assert "kept" in inside(guest, "cat mark").splitlines()
+
+    client.succeeded(client.ask("DeleteInstance", name=guest.name).name)
+    took = eventually(lambda: client.is_gone(guest.name), "reclaimed", RECLAIM_SECONDS + 10)
+    assert took > RECLAIM_SECONDS - 5
+    eventually(lambda: (sight.traces(host), sight.records(host)) == before, "no trace", 5)
