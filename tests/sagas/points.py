@@ -64,31 +64,21 @@ TELLS: frozenset[Action] = frozenset({Action.REBUILD, Action.RESCUE})
 
 def details_of(action: Action, source: BootSource = SOURCE) -> Details | None:
     """What a test asks for with the action; ``source`` is what another disk is made from."""
-    match action:
-        case Action.REBUILD:
-            return Rebuild(to=Rebuilt(source=source, name="rebuilt"), ran=True)
-        case Action.RESCUE:
-            return RescueBoot(source=source, ran=True)
-        case Action.UNRESCUE:
-            return Unrescue(ran=True)
-        case Action.REBOOT:
-            return Reboot()
-        case Action.RESIZE:
-            return Resize(flavor=TINY)
-        case Action.CREATE_IMAGE | Action.SHELVE:
-            return Snapshot(image=ImageId(str(uuid.uuid4())))
-        case Action.CREATE_BACKUP:
-            return Snapshot(
-                image=ImageId(str(uuid.uuid4())), backup=Backup(kind="daily", rotation=1)
-            )
-        case Action.UNSHELVE:
-            return Unshelve()
-        case Action.ATTACH_VOLUME:
-            return AttachVolume(volume=VOLUME)
-        case Action.DETACH_VOLUME:
-            return DetachVolume(volume=VOLUME)
-        case _:
-            return None
+    image = ImageId(str(uuid.uuid4()))
+    details: dict[Action, Details] = {
+        Action.REBUILD: Rebuild(to=Rebuilt(source=source, name="rebuilt"), ran=True),
+        Action.RESCUE: RescueBoot(source=source, ran=True),
+        Action.UNRESCUE: Unrescue(ran=True),
+        Action.REBOOT: Reboot(),
+        Action.RESIZE: Resize(flavor=TINY),
+        Action.CREATE_IMAGE: Snapshot(image=image),
+        Action.SHELVE: Snapshot(image=image),
+        Action.CREATE_BACKUP: Snapshot(image=image, backup=Backup(kind="daily", rotation=1)),
+        Action.UNSHELVE: Unshelve(),
+        Action.ATTACH_VOLUME: AttachVolume(volume=VOLUME),
+        Action.DETACH_VOLUME: DetachVolume(volume=VOLUME),
+    }
+    return details.get(action)
 
 
 #: The state that an action begins in; it runs otherwise.

@@ -33,7 +33,7 @@ WHEN = ("before", "after")
 NEW_VOLUME = CreateVolume(
     id=VOLUME, project=PROJECT, user=USER, request_id=RequestId("volume"), size_gb=1
 )
-ACTORS = ("volumes", "instances", "host1", "scheduler", "network", "conductor", "images", "volumes")
+ACTORS = ("instances", "host1", "scheduler", "network", "conductor", "images", "volumes")
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ async def assert_as_before(cluster: LocalCluster, failed: OperationRecord) -> No
 
 async def volume_status(cluster: LocalCluster) -> VolumeStatus:
     """Of the one volume that there is."""
-    (volume,) = await cluster.volume_owner.volumes()
+    (volume,) = await cluster.volume_owner.volumes(None)
     status: VolumeStatus = volume.status
     return status
 
