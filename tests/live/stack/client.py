@@ -33,6 +33,8 @@ from protos.novaray.v1 import (
     images_pb2_grpc,
     instances_pb2,
     instances_pb2_grpc,
+    volumes_pb2,
+    volumes_pb2_grpc,
 )
 
 MICRO: Final = "84"
@@ -80,6 +82,7 @@ class Client:
         self._consoles: Any = consoles_pb2_grpc.ConsoleServiceStub(self._channel)
         self._diagnostics: Any = diagnostics_pb2_grpc.DiagnosticsServiceStub(self._channel)
         self._images: Any = images_pb2_grpc.ImageServiceStub(self._channel)
+        self._volumes: Any = volumes_pb2_grpc.VolumeServiceStub(self._channel)
         stub: Any = operations_pb2_grpc.OperationsStub
         self._operations: Any = stub(self._channel)
 
@@ -89,18 +92,42 @@ class Client:
 
     # --- asking for something -----------------------------------------------------------------
 
-    def boot(self, name: str, image: str, *, host: str = "", flavor: str = MICRO) -> Boot:
+    def boot(
+        self, name: str, image: str, *, host: str = "", flavor: str = MICRO, boot_volume: str = ""
+    ) -> Boot:
         """Make an instance."""
         request = instances_pb2.CreateInstanceRequest(
             parent=self._parent,
             instance=Instance(display_name=name),
             flavor=f"flavors/{flavor}",
-            image=f"images/{image}",
+            image=f"images/{image}" if image else "",
+            boot_volume=boot_volume,
             host=host,
             request_id=str(uuid.uuid4()),
         )
         operation = self._instances.CreateInstance(request, timeout=_CALL_SECONDS)
         return Boot(metadata(operation).instance, operation.name)
+
+    def new_volume(self, *, size_gb: int, image: str = "") -> str:
+        """Make a volume; its resource name."""
+        volume = volumes_pb2.Volume(size_gb=size_gb, image=image)
+        request = volumes_pb2.CreateVolumeRequest(
+            parent=self._parent, volume=volume, request_id=str(uuid.uuid4())
+        )
+        name: str = self._volumes.CreateVolume(request, timeout=_CALL_SECONDS).name
+        return name
+
+    def volume(self, name: str) -> volumes_pb2.Volume:
+        """A volume."""
+        request = volumes_pb2.GetVolumeRequest(name=name)
+        volume: volumes_pb2.Volume = self._volumes.GetVolume(request, timeout=_CALL_SECONDS)
+        return volume
+
+    def delete_volume(self, name: str) -> None:
+        """Delete a volume."""
+        self._volumes.DeleteVolume(
+            volumes_pb2.DeleteVolumeRequest(name=name), timeout=_CALL_SECONDS
+        )
 
     def start(self, name: str) -> Operation:
         """Start an instance."""
