@@ -24,7 +24,7 @@ from actors.lifecycle.events import (
 from actors.lifecycle.grace import grace_of
 from actors.lifecycle.sizes import check_size, former_of
 from actors.model.commands import CreateInstance, InstanceCommand
-from actors.model.details import Reboot, Unshelve
+from actors.model.details import AttachVolume, Reboot, Unshelve
 from actors.model.edits import InstanceEdit
 from actors.model.errors import Kind, Stale
 from actors.model.ids import operation_id
@@ -158,8 +158,17 @@ def create(command: CreateInstance, at: datetime) -> tuple[InstanceRecord, Opera
         action=Action.CREATE,
         request_id=command.request_id,
         wanted_host=command.host,
+        details=_root_of(command),
         created=at,
         updated=at,
+    )
+
+
+def _root_of(command: CreateInstance) -> AttachVolume | None:
+    if command.boot_volume is None:
+        return None
+    return AttachVolume(
+        volume=command.boot_volume, delete_on_termination=command.delete_boot_volume
     )
 
 

@@ -12,7 +12,7 @@ from actors.model.base import Record
 from actors.model.details import Details
 from actors.model.flavor import Flavor
 from actors.model.guest_data import GuestData
-from actors.model.ids import InstanceId, ProjectId, RequestId, UserId
+from actors.model.ids import InstanceId, ProjectId, RequestId, UserId, VolumeId
 from actors.model.image import BootSource
 from actors.model.labels import Description, InstanceName, Metadata, Tags
 from actors.model.operation import Action
@@ -53,6 +53,10 @@ class CreateInstance(Record):
     config_drive: bool = False
     guest_data: GuestData | None = None
     availability_zone: str = "nova"
+    #: Its root disk; None makes one from ``source``.
+    boot_volume: VolumeId | None = None
+    #: The volume goes when the instance goes.
+    delete_boot_volume: bool = False
     #: Only this host will do (admins only; the gateway checks).
     host: str | None = None
 

@@ -27,6 +27,7 @@ from actors.model.query import (
     Page,
 )
 from actors.ports.images import Images
+from actors.ports.volumes import Volumes
 
 
 class Instances(Protocol):
@@ -240,6 +241,11 @@ class Compute(Protocol):
     @property
     def images(self) -> Images:
         """Images and their bytes."""
+        ...
+
+    @property
+    def volumes(self) -> Volumes:
+        """Volumes and their snapshots."""
         ...
 
     @property

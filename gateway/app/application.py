@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from actors.ports.compute import Compute
+from gateway.app.attachments import AttachmentCases
 from gateway.app.auth import Authenticator
 from gateway.app.catalog import CatalogCases
 from gateway.app.consoles import ConsoleCases
@@ -19,6 +20,7 @@ from gateway.app.operations import OperationCases
 from gateway.app.rebuilds import RebuildCases
 from gateway.app.resizes import ResizeCases
 from gateway.app.tokens import Signer
+from gateway.app.volumes import VolumeCases
 from gateway.app.watch import HEARTBEAT_SECONDS, PATIENCE_SECONDS, WatchCases
 
 
@@ -52,7 +54,11 @@ class Application:
         self.flavors: Final = FlavorCases(compute.catalog, self.catalog)
         self.keypairs: Final = KeypairCases(compute.keypairs, signer)
         guests = GuestDataMaker(self.keypairs, secret, force_config_drive=force_config_drive)
-        self.instances: Final = InstanceCases(compute.instances, self.catalog, guests, signer)
+        self.instances: Final = InstanceCases(
+            compute.instances, self.catalog, compute.volumes, guests, signer
+        )
+        self.volumes: Final = VolumeCases(compute.volumes, self.catalog, signer)
+        self.attachments: Final = AttachmentCases(self.instances, compute.volumes)
         self.rebuilds: Final = RebuildCases(self.instances, self.catalog, guests)
         self.resizes: Final = ResizeCases(self.instances, self.catalog)
         self.edits: Final = EditCases(compute.instances)

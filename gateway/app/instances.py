@@ -11,19 +11,29 @@ from actors.model.errors import Invalid, NotFound
 from actors.model.flavor import Flavor
 from actors.model.guest_data import GuestData
 from actors.model.identity import Principal, Role
-from actors.model.ids import FlavorId, ImageId, InstanceId, ProjectId, RequestId, instance_id_for
+from actors.model.ids import (
+    FlavorId,
+    ImageId,
+    InstanceId,
+    ProjectId,
+    RequestId,
+    VolumeId,
+    instance_id_for,
+)
 from actors.model.image import BootSource
 from actors.model.instance import InstanceRecord, Status
 from actors.model.operation import Action
 from actors.model.query import Accepted, ConsoleOutput, InstanceQuery
 from actors.ports.compute import Instances
+from actors.ports.volumes import Volumes
 from gateway.app.auth import is_admin, need_project, need_role, project_scope
-from gateway.app.boot_source import boot_source, check_fit
+from gateway.app.boot_source import boot_source, check_fit, check_memory
 from gateway.app.catalog import CatalogCases
 from gateway.app.filters import parse_filter
 from gateway.app.guest_data import GuestDataMaker, NewGuestData, hostname_of
 from gateway.app.pages import Listed, Pager, PageRequest
 from gateway.app.tokens import Signer
+from gateway.app.volume_access import check_free, volume_for
 
 DEFAULT_ZONE: Final = "nova"
 #: The largest piece of console log in one answer, and what a caller gets who names no size.
@@ -38,8 +48,12 @@ class NewInstance:
     project: ProjectId
     name: str
     flavor: FlavorId
-    image: ImageId
+    #: None: it boots from a volume.
+    image: ImageId | None
     request_id: str = ""
+    #: With the project that its name says.
+    boot_volume: tuple[ProjectId, VolumeId] | None = None
+    delete_boot_volume: bool = False
     #: What its guest is told beside what stands here.
     guest: NewGuestData = field(default_factory=NewGuestData)
     hostname: str = ""
@@ -81,9 +95,15 @@ class InstanceCases:
     """What can be asked of instances."""
 
     def __init__(
-        self, instances: Instances, catalog: CatalogCases, guests: GuestDataMaker, signer: Signer
+        self,
+        instances: Instances,
+        catalog: CatalogCases,
+        volumes: Volumes,
+        guests: GuestDataMaker,
+        signer: Signer,
     ) -> None:
         self._instances = instances
+        self._volumes = volumes
         self._catalog = catalog
         self._guests = guests
         self._signer = signer
@@ -95,7 +115,8 @@ class InstanceCases:
             NotFound: Another project.
             Forbidden: A reader, or a host named by somebody who is no admin.
             Invalid: A field is wrong, flavor and image do not fit together, or the caller has no
-                such key pair.
+                such key pair or volume.
+            Conflict: The volume is somebody else's.
             pydantic.ValidationError: A field breaks a limit of ``CreateInstance`` or of
                 ``GuestData``.
         """
@@ -104,8 +125,8 @@ class InstanceCases:
         if new.host:
             need_role(caller, Role.ADMIN)
         request = request_id_of(new.request_id)
-        flavor, source = await self._resolve(caller, new)
         instance = instance_id_for(new.project, request)
+        flavor, source = await self._resolve(caller, new, instance)
         data = await self._guests.make(caller, new.guest, instance, request)
         command = CreateInstance(
             instance=instance,
@@ -124,6 +145,8 @@ class InstanceCases:
             availability_zone=new.availability_zone or DEFAULT_ZONE,
             host=new.host or None,
             guest_data=data,
+            boot_volume=new.boot_volume[1] if new.boot_volume else None,
+            delete_boot_volume=new.delete_boot_volume,
         )
         return Created(await self._instances.create(command), data.admin_password)
 
@@ -235,10 +258,19 @@ class InstanceCases:
         limit = min(max_bytes, MAX_CONSOLE_BYTES) or DEFAULT_CONSOLE_BYTES
         return await self._instances.console_output(instance, offset, limit)
 
-    async def _resolve(self, caller: Principal, new: NewInstance) -> tuple[Flavor, BootSource]:
+    async def _resolve(
+        self, caller: Principal, new: NewInstance, instance: InstanceId
+    ) -> tuple[Flavor, BootSource]:
+        if (new.image is None) == (new.boot_volume is None):
+            raise Invalid(
+                "An instance boots from an image or from a volume: give one of them.",
+                "FIELD_INVALID",
+                "",
+                {"image": "must be given where boot_volume is not, and empty where it is"},
+            )
         try:
             flavor = await self._catalog.flavor(caller, new.flavor)
-            image = await self._catalog.image(caller, new.image)
+            image = await self._catalog.image(caller, new.image) if new.image else None
         except NotFound as error:
             # The thing asked for is the instance; what it is made of is a field of the request
             # (Nova answers 400 here, too).
@@ -246,9 +278,30 @@ class InstanceCases:
             raise Invalid(
                 error.message, error.reason, error.detail, {kind: "could not be found"}
             ) from None
+        if image is None:
+            source = await self._volume_source(caller, new, instance)
+            check_memory(flavor, source)
+            return flavor, source
         source = boot_source(image, await self._catalog.images_by_id())
         check_fit(flavor, source)
         return flavor, source
+
+    async def _volume_source(
+        self, caller: Principal, new: NewInstance, instance: InstanceId
+    ) -> BootSource:
+        assert new.boot_volume is not None
+        volume = await volume_for(
+            self._volumes, caller, new.project, new.boot_volume, "boot_volume"
+        )
+        check_free(volume, instance)
+        if volume.source is None:
+            raise Invalid(
+                f"Volume {volume.id} began as no image, and cannot be booted from.",
+                "VOLUME_NOT_BOOTABLE",
+                "",
+                {"boot_volume": "must be a volume that was made from an image"},
+            )
+        return volume.source
 
 
 def request_id_of(text: str) -> RequestId:

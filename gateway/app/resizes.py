@@ -10,7 +10,7 @@ from actors.model.ids import FlavorId, InstanceId, ProjectId
 from actors.model.operation import Action
 from actors.model.query import Accepted
 from gateway.app.auth import need_role
-from gateway.app.boot_source import check_fit
+from gateway.app.boot_source import check_fit, check_memory
 from gateway.app.catalog import CatalogCases
 from gateway.app.instances import Change, InstanceCases
 
@@ -49,7 +49,10 @@ class ResizeCases:
         record = await self._instances.get(caller, wanted.project, wanted.instance)
         need_role(caller, Role.MEMBER)
         flavor = await self._flavor(caller, wanted.flavor)
-        check_fit(flavor, record.source)
+        if record.boots_from_volume:
+            check_memory(flavor, record.source)
+        else:
+            check_fit(flavor, record.source)
         change = Change(
             project=wanted.project,
             instance=wanted.instance,

@@ -6,6 +6,7 @@ from actors.model.details import Details, Reboot
 from actors.model.instance import InstanceRecord
 from actors.model.operation import Action
 from actors.model.query import Accepted
+from gateway.app.attachments import AttachmentCases
 from gateway.app.auth import is_admin
 from gateway.app.edits import EditCases
 from gateway.app.instances import Change, InstanceCases
@@ -18,6 +19,7 @@ from gateway.rpc.instance_edits import EditMethods
 from gateway.rpc.instance_images import ChangeRequest, ImageMethods
 from gateway.rpc.instance_rebuilds import RebuildMethods
 from gateway.rpc.instance_resizes import ResizeMethods
+from gateway.rpc.instance_volumes import VolumeMethods
 from gateway.rpc.names import any_project_of, generation_of, instance_of
 from gateway.rpc.replies import fitting
 from gateway.rpc.translate.instances import Flavors, instance_message, new_instance
@@ -25,7 +27,7 @@ from gateway.rpc.translate.operations import operation_message
 from protos.novaray.v1 import instances_pb2 as pb
 
 
-class InstancesService(ImageMethods, EditMethods, RebuildMethods, ResizeMethods):
+class InstancesService(ImageMethods, EditMethods, RebuildMethods, ResizeMethods, VolumeMethods):
     """Virtual machines and what is done to them."""
 
     def __init__(
@@ -34,12 +36,14 @@ class InstancesService(ImageMethods, EditMethods, RebuildMethods, ResizeMethods)
         edits: EditCases,
         rebuilds: RebuildCases,
         resizes: ResizeCases,
+        attachments: AttachmentCases,
         watch: WatchCases,
     ) -> None:
         self._instances = instances
         self._edits = edits
         self._rebuilds = rebuilds
         self._resizes = resizes
+        self._attachments = attachments
         self._watch = watch
 
     async def CreateInstance(

@@ -10,7 +10,9 @@ from actors.model.ids import (
     InstanceId,
     OperationId,
     ProjectId,
+    SnapshotId,
     UserId,
+    VolumeId,
 )
 from gateway.app.auth import ALL_PROJECTS
 
@@ -19,6 +21,8 @@ _SEGMENT: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,253}"
 
 _PROJECT: Final = re.compile(rf"projects/({_SEGMENT}|-)")
 _INSTANCE: Final = re.compile(rf"projects/({_SEGMENT})/instances/({_UUID})")
+_VOLUME: Final = re.compile(rf"projects/({_SEGMENT})/volumes/({_UUID})")
+_SNAPSHOT: Final = re.compile(rf"projects/({_SEGMENT})/volumeSnapshots/({_UUID})")
 _OPERATION: Final = re.compile(rf"operations/({_UUID}\.[1-9][0-9]{{0,17}})")
 _OF_CATALOG: Final = re.compile(r"(flavors|images)/([A-Za-z0-9_.:-]{1,255})")
 _HOST: Final = re.compile(rf"hosts/({_SEGMENT})")
@@ -65,6 +69,30 @@ def instance_of(text: str, field: str = "name") -> tuple[ProjectId, InstanceId]:
     if match is None:
         raise _malformed(field, text, "projects/{project}/instances/{uuid}")
     return ProjectId(match[1]), InstanceId(match[2])
+
+
+def volume_of(text: str, field: str = "name") -> tuple[ProjectId, VolumeId]:
+    """Project and id of ``projects/{project}/volumes/{uuid}``.
+
+    Raises:
+        Invalid: Another text.
+    """
+    match = _VOLUME.fullmatch(text)
+    if match is None:
+        raise _malformed(field, text, "projects/{project}/volumes/{uuid}")
+    return ProjectId(match[1]), VolumeId(match[2])
+
+
+def snapshot_of(text: str, field: str = "name") -> tuple[ProjectId, SnapshotId]:
+    """Project and id of ``projects/{project}/volumeSnapshots/{uuid}``.
+
+    Raises:
+        Invalid: Another text.
+    """
+    match = _SNAPSHOT.fullmatch(text)
+    if match is None:
+        raise _malformed(field, text, "projects/{project}/volumeSnapshots/{uuid}")
+    return ProjectId(match[1]), SnapshotId(match[2])
 
 
 def operation_of(text: str, field: str = "name") -> OperationId:

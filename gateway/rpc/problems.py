@@ -64,6 +64,12 @@ _FLAVOR_FIELDS: Final = {
     "description": "flavor.description",
     "extra_specs": "flavor.extra_specs",
 }
+_VOLUME_FIELDS: Final = {
+    "name": "volume.display_name",
+    "description": "volume.description",
+    "metadata": "volume.metadata",
+    "size_gb": "volume.size_gb",
+}
 #: Records that a request becomes, and which field of the request each of their fields was.
 _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "CreateInstance": {
@@ -82,6 +88,12 @@ _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "CreateFlavor": _FLAVOR_FIELDS,
     "ChangeFlavor": {"description": "flavor.description"},
     "ImportKeypair": {"name": "keypair_id", "public_key": "keypair.public_key", "user": "parent"},
+    "CreateVolume": {**_VOLUME_FIELDS, "project": "parent"},
+    "VolumeChanges": _VOLUME_FIELDS,
+    "CreateVolumeSnapshot": {
+        "name": "volume_snapshot.display_name",
+        "description": "volume_snapshot.description",
+    },
     "InstanceCommand": {"generation": "etag", "project": "name", "instance": "name"},
 }
 
@@ -90,6 +102,8 @@ _RESOURCES: Final = {
     "operation": ("google.longrunning.Operation", "operations"),
     "flavor": ("novaray/Flavor", "flavors"),
     "image": ("novaray/Image", "images"),
+    "volume": ("novaray/Volume", "volumes"),
+    "snapshot": ("novaray/VolumeSnapshot", "volumeSnapshots"),
     "keypair": ("novaray/Keypair", "keypairs"),
     "host": ("novaray/Host", "hosts"),
     "user": ("novaray/User", "users"),
@@ -200,7 +214,7 @@ def _resource(metadata: Mapping[str, str], message: str) -> list[Message]:
 
 
 def _subject(metadata: Mapping[str, str]) -> str:
-    for key in ("instance", "image", "flavor", "project", "user"):
+    for key in ("instance", "image", "flavor", "snapshot", "volume", "project", "user"):
         if key in metadata:
             return f"{_RESOURCES[key][1]}/{_cut(metadata[key], _MAX_VALUE)}"
     return ""

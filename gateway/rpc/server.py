@@ -20,6 +20,7 @@ from gateway.rpc.instances import InstancesService
 from gateway.rpc.keypairs import KeypairsService
 from gateway.rpc.operations import OperationsService
 from gateway.rpc.services import Hosts, Versions
+from gateway.rpc.volumes import VolumesService
 from protos.novaray.v1 import (
     consoles_pb2,
     consoles_pb2_grpc,
@@ -37,6 +38,8 @@ from protos.novaray.v1 import (
     keypairs_pb2_grpc,
     versions_pb2,
     versions_pb2_grpc,
+    volumes_pb2,
+    volumes_pb2_grpc,
 )
 
 #: Calls in hand at once, watchers included; more are refused by gRPC (RESOURCE_EXHAUSTED).
@@ -47,6 +50,7 @@ _SERVICES: Final = (
     flavors_pb2.DESCRIPTOR.services_by_name["FlavorService"],
     images_pb2.DESCRIPTOR.services_by_name["ImageService"],
     hosts_pb2.DESCRIPTOR.services_by_name["HostService"],
+    volumes_pb2.DESCRIPTOR.services_by_name["VolumeService"],
     keypairs_pb2.DESCRIPTOR.services_by_name["KeypairService"],
     consoles_pb2.DESCRIPTOR.services_by_name["ConsoleService"],
     diagnostics_pb2.DESCRIPTOR.services_by_name["DiagnosticsService"],
@@ -164,8 +168,12 @@ class Server:
     def _register(self, server: grpc.aio.Server) -> None:
         app = self.application
         instances_pb2_grpc.add_InstanceServiceServicer_to_server(
-            InstancesService(app.instances, app.edits, app.rebuilds, app.resizes, app.watch), server
+            InstancesService(
+                app.instances, app.edits, app.rebuilds, app.resizes, app.attachments, app.watch
+            ),
+            server,
         )
+        volumes_pb2_grpc.add_VolumeServiceServicer_to_server(VolumesService(app.volumes), server)
         flavors_pb2_grpc.add_FlavorServiceServicer_to_server(
             FlavorsService(app.catalog, app.flavors), server
         )

@@ -16,7 +16,9 @@ from actors.lifecycle import machine
 from actors.lifecycle.events import Edited
 from actors.lifecycle.guards import check
 from actors.lifecycle.status import status_of
+from actors.lifecycle.targets import free_target
 from actors.model.commands import CreateInstance, InstanceCommand
+from actors.model.details import AttachVolume, DetachVolume, Details
 from actors.model.edits import InstanceEdit
 from actors.model.errors import AlreadyExists, Expired, NotFound, QuotaExceeded, Stale
 from actors.model.flavor import DEFAULT_FLAVORS, Flavor
@@ -25,7 +27,7 @@ from actors.model.host import HostUsage
 from actors.model.identity import Principal, Role
 from actors.model.ids import FlavorId, InstanceId, OperationId, ProjectId, UserId, operation_id
 from actors.model.image import Image
-from actors.model.instance import Fault, InstanceRecord, PowerState, VmState
+from actors.model.instance import AttachedVolume, Fault, InstanceRecord, PowerState, VmState
 from actors.model.keypair import KEYPAIR_LIMIT, ImportKeypair, Keypair, read_public_key
 from actors.model.operation import Action, OperationRecord, OperationState, StepEntry, StepState
 from actors.model.query import (
@@ -42,6 +44,7 @@ from actors.model.query import (
 from tests.fakes.memory_guests import MemoryGuests
 from tests.fakes.memory_images import MemoryImages
 from tests.fakes.memory_port import MemoryPort
+from tests.fakes.memory_volumes import MemoryVolumes
 
 Item = TypeVar("Item", InstanceRecord, OperationRecord)
 
@@ -223,7 +226,8 @@ class MemoryInstances(MemoryPort):
         )
         record = record.evolve(state=state, fault=fault, finished=now, steps=(step,))
         instance = self.records[record.instance]
-        vm_state, power_state = _ENDS_AS[record.action]
+        before = (instance.vm_state, instance.power_state)
+        vm_state, power_state = _ENDS_AS.get(record.action, before)
         if state is not OperationState.SUCCEEDED:
             vm_state, power_state = VmState.ERROR, PowerState.NOSTATE
         ran = now if vm_state is VmState.ACTIVE else None
@@ -233,6 +237,7 @@ class MemoryInstances(MemoryPort):
                 power_state=power_state,
                 fault=fault,
                 launched=instance.launched or ran,
+                volumes=_volumes(instance, record.details),
             )
         )
         return self._put(record)
@@ -271,6 +276,7 @@ class MemoryInstances(MemoryPort):
             user=command.user,
             action=action,
             request_id=command.request_id,
+            details=command.details if isinstance(command, InstanceCommand) else None,
             created=now,
             updated=now,
         )
@@ -423,6 +429,7 @@ class MemoryCompute:
         self.instances = MemoryInstances(self)
         self.catalog = MemoryCatalog(self, images)
         self.images = MemoryImages(self, self.catalog.all_images)
+        self.volumes = MemoryVolumes(self)
         self.keypairs = MemoryKeypairs(self)
         self.fleet = MemoryFleet(self)
         self.guests = MemoryGuests(self.calls, self.failures)
@@ -432,6 +439,22 @@ class MemoryCompute:
         """Keep calls of this name waiting until the event is set."""
         gate = self.gates[name] = asyncio.Event()
         return gate
+
+
+def _volumes(instance: InstanceRecord, details: Details | None) -> tuple[AttachedVolume, ...]:
+    match details:
+        case AttachVolume(volume=volume, delete_on_termination=delete):
+            attached = AttachedVolume(
+                volume=volume,
+                target=free_target(instance),
+                size_gb=1,
+                delete_on_termination=delete,
+            )
+            return (*instance.volumes, attached)
+        case DetachVolume(volume=volume):
+            return tuple(one for one in instance.volumes if one.volume != volume)
+        case _:
+            return instance.volumes
 
 
 def _page(items: Iterable[Item], after: Cursor | None, limit: int) -> Page[Item]:

@@ -30,6 +30,7 @@ from protos.novaray.v1 import (
     instances_pb2_grpc,
     keypairs_pb2_grpc,
     versions_pb2_grpc,
+    volumes_pb2_grpc,
 )
 from protos.novaray.v1 import instances_pb2 as pb
 from tests.fakes.memory_compute import MemoryCompute
@@ -130,6 +131,7 @@ class Client:
         self.flavors = flavors_pb2_grpc.FlavorServiceStub(channel)
         self.images = images_pb2_grpc.ImageServiceStub(channel)
         self.hosts = hosts_pb2_grpc.HostServiceStub(channel)
+        self.volumes = volumes_pb2_grpc.VolumeServiceStub(channel)
         self.keypairs = keypairs_pb2_grpc.KeypairServiceStub(channel)
         self.consoles = consoles_pb2_grpc.ConsoleServiceStub(channel)
         self.diagnostics = diagnostics_pb2_grpc.DiagnosticsServiceStub(channel)

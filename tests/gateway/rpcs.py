@@ -18,6 +18,7 @@ from protos.novaray.v1 import (
     instances_pb2,
     keypairs_pb2,
     versions_pb2,
+    volumes_pb2,
 )
 
 FILES: tuple[Any, ...] = (
@@ -30,6 +31,7 @@ FILES: tuple[Any, ...] = (
     keypairs_pb2.DESCRIPTOR,
     operations_pb2.DESCRIPTOR,
     versions_pb2.DESCRIPTOR,
+    volumes_pb2.DESCRIPTOR,
 )
 
 

@@ -13,6 +13,7 @@ from protos.novaray.v1 import instances_pb2 as pb
 from protos.novaray.v1.flavors_pb2 import Flavor
 from protos.novaray.v1.images_pb2 import Image, UploadImageRequest
 from protos.novaray.v1.keypairs_pb2 import Keypair
+from protos.novaray.v1.volumes_pb2 import Volume, VolumeSnapshot
 from tests.gateway.cloud import (
     ADMIN,
     MEMBER,
@@ -27,6 +28,8 @@ from tests.gateway.rpcs import OPEN, RPCS
 
 INVALID, MISSING = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
 NOWHERE = "projects/demo/instances/00000000-0000-4000-8000-000000000000"
+NO_VOLUME = "projects/demo/volumes/00000000-0000-4000-8000-000000000000"
+NO_SNAPSHOT = "projects/demo/volumeSnapshots/00000000-0000-4000-8000-000000000000"
 NO_OPERATION = "operations/00000000-0000-4000-8000-000000000000.1"
 
 Fields = dict[str, Any]
@@ -78,6 +81,10 @@ CREATE: list[tuple[Fields, str, str]] = [
         "instance.metadata",
     ),
     ({"request_id": "again"}, "REQUEST_ID_INVALID", "request_id"),
+    ({"image": ""}, "RESOURCE_NAME_INVALID", "image"),
+    ({"boot_volume": NO_VOLUME}, "FIELD_INVALID", "image"),
+    ({"image": "", "boot_volume": "data"}, "RESOURCE_NAME_INVALID", "boot_volume"),
+    ({"image": "", "boot_volume": NO_VOLUME}, "VOLUME_NOT_FOUND", "boot_volume"),
 ]
 
 
@@ -89,6 +96,21 @@ def image(**fields: Any) -> Image:
 def start(name: str = f"images/{QUEUED}", **fields: Any) -> UploadImageRequest.Start:
     """The first message of an upload of 10 bytes."""
     return UploadImageRequest.Start(**{"name": name, "size_bytes": 10, **fields})
+
+
+def volume(**fields: Any) -> Volume:
+    """A volume that can be made but for what a test changes."""
+    return Volume(**{"size_gb": 1, **fields})
+
+
+def renamed(**fields: Any) -> Volume:
+    """A change of a volume that is not there, but for what a test changes."""
+    return Volume(**{"name": NO_VOLUME, **fields})
+
+
+def snapshot(**fields: Any) -> VolumeSnapshot:
+    """A snapshot that is to be made."""
+    return VolumeSnapshot(**fields)
 
 
 #: Method, fields of the request, code, reason. The issue's list, and at least one for every method.
@@ -422,6 +444,85 @@ OTHERS: list[tuple[str, Fields, grpc.StatusCode, str]] = [
         "TIMEOUT_INVALID",
     ),
     ("Operations.CancelOperation", {"name": NO_OPERATION}, MISSING, "OPERATION_NOT_FOUND"),
+    *(
+        (f"InstanceService.{verb}Volume", fields, code, reason)
+        for verb in ("Attach", "Detach")
+        for fields, code, reason in (
+            ({"name": NOWHERE, "volume": NO_VOLUME}, MISSING, "INSTANCE_NOT_FOUND"),
+            ({"name": NOWHERE}, INVALID, "RESOURCE_NAME_INVALID"),
+            ({"name": NOWHERE, "volume": NO_SNAPSHOT}, INVALID, "RESOURCE_NAME_INVALID"),
+            ({"name": "vm", "volume": NO_VOLUME}, INVALID, "RESOURCE_NAME_INVALID"),
+            ({"name": NOWHERE, "volume": NO_VOLUME, "etag": "3"}, INVALID, "ETAG_INVALID"),
+        )
+    ),
+    *(
+        ("VolumeService.CreateVolume", {"volume": volume(**fields)}, *answer)
+        for fields, answer in (
+            ({"size_gb": 0}, (INVALID, "FIELD_INVALID")),
+            ({"size_gb": -1}, (INVALID, "FIELD_INVALID")),
+            ({"size_gb": 16_385}, (INVALID, "FIELD_INVALID")),
+            ({"size_gb": 2**62}, (INVALID, "FIELD_INVALID")),
+            ({"display_name": "a\nb"}, (INVALID, "FIELD_INVALID")),
+            ({"display_name": "x" * 256}, (INVALID, "FIELD_INVALID")),
+            ({"description": "x" * 256}, (INVALID, "FIELD_INVALID")),
+            ({"metadata": {"k\n": "v"}}, (INVALID, "FIELD_INVALID")),
+            ({"image": "images/none"}, (INVALID, "IMAGE_NOT_FOUND")),
+            ({"image": f"images/{QUEUED}"}, (INVALID, "IMAGE_NOT_ACTIVE")),
+            ({"image": "images/large"}, (INVALID, "VOLUME_TOO_SMALL")),
+            ({"image": "images/wide"}, (INVALID, "VOLUME_TOO_SMALL")),
+            ({"image": "cirros"}, (INVALID, "RESOURCE_NAME_INVALID")),
+            ({"snapshot": NO_SNAPSHOT}, (INVALID, "VOLUME_SNAPSHOT_NOT_FOUND")),
+            (
+                {"snapshot": NO_SNAPSHOT.replace("demo", "other")},
+                (INVALID, "VOLUME_SNAPSHOT_NOT_FOUND"),
+            ),
+            ({"snapshot": "../../etc"}, (INVALID, "RESOURCE_NAME_INVALID")),
+            ({"snapshot": NO_SNAPSHOT, "image": "images/cirros"}, (INVALID, "FIELD_INVALID")),
+        )
+    ),
+    ("VolumeService.CreateVolume", {"request_id": "x"}, INVALID, "REQUEST_ID_INVALID"),
+    ("VolumeService.GetVolume", {"name": NO_VOLUME}, MISSING, "VOLUME_NOT_FOUND"),
+    ("VolumeService.GetVolume", {"name": NO_VOLUME + "/.."}, INVALID, "RESOURCE_NAME_INVALID"),
+    ("VolumeService.ListVolumes", {"page_size": -1}, INVALID, "PAGE_SIZE_INVALID"),
+    ("VolumeService.ListVolumes", {"page_token": "stale"}, INVALID, "PAGE_TOKEN_INVALID"),
+    ("VolumeService.ListVolumes", {"filter": "state = RED"}, INVALID, "FILTER_INVALID"),
+    ("VolumeService.ListVolumes", {"filter": "size = 1"}, INVALID, "FILTER_INVALID"),
+    *(
+        ("VolumeService.UpdateVolume", {"volume": renamed(**fields)}, *answer)
+        for fields, answer in (
+            ({"display_name": "x"}, (MISSING, "VOLUME_NOT_FOUND")),
+            ({"name": "data"}, (INVALID, "RESOURCE_NAME_INVALID")),
+            ({"etag": "3"}, (INVALID, "ETAG_INVALID")),
+            ({"display_name": " "}, (INVALID, "FIELD_INVALID")),
+            ({"size_gb": 16_385}, (INVALID, "FIELD_INVALID")),
+        )
+    ),
+    (
+        "VolumeService.UpdateVolume",
+        {"volume": Volume(name=NO_VOLUME), "update_mask": FieldMask(paths=["image"])},
+        INVALID,
+        "UPDATE_MASK_INVALID",
+    ),
+    ("VolumeService.DeleteVolume", {"name": NO_VOLUME}, MISSING, "VOLUME_NOT_FOUND"),
+    *(
+        ("VolumeService.CreateVolumeSnapshot", {"volume_snapshot": snapshot(**fields)}, *why)
+        for fields, why in (
+            ({"volume": NO_VOLUME}, (INVALID, "VOLUME_NOT_FOUND")),
+            ({"volume": NO_VOLUME.replace("demo", "other")}, (INVALID, "VOLUME_NOT_FOUND")),
+            ({}, (INVALID, "RESOURCE_NAME_INVALID")),
+            ({"volume": NO_VOLUME, "display_name": "a\nb"}, (INVALID, "FIELD_INVALID")),
+        )
+    ),
+    *(
+        (f"VolumeService.{verb}VolumeSnapshot", {"name": name}, *answer)
+        for verb in ("Get", "Delete")
+        for name, answer in (
+            (NO_SNAPSHOT, (MISSING, "VOLUME_SNAPSHOT_NOT_FOUND")),
+            (NO_VOLUME, (INVALID, "RESOURCE_NAME_INVALID")),
+        )
+    ),
+    ("VolumeService.ListVolumeSnapshots", {"filter": "x"}, INVALID, "FILTER_INVALID"),
+    ("VolumeService.ListVolumeSnapshots", {"page_token": "x"}, INVALID, "PAGE_TOKEN_INVALID"),
     (
         "Operations.DeleteOperation",
         {"name": NO_OPERATION},

@@ -10,9 +10,18 @@ from google.protobuf.json_format import MessageToDict
 from actors.lifecycle.status import status_of
 from actors.model.errors import Invalid, Kind
 from actors.model.host import HostState
-from actors.model.ids import ImageId, InstanceId, OperationId, ProjectId, RequestId, UserId
+from actors.model.ids import (
+    ImageId,
+    InstanceId,
+    OperationId,
+    ProjectId,
+    RequestId,
+    UserId,
+    VolumeId,
+)
 from actors.model.image import DiskFormat, ImageStatus
 from actors.model.instance import (
+    AttachedVolume,
     Fault,
     InstanceRecord,
     Lock,
@@ -73,6 +82,7 @@ RECORD = InstanceRecord(
     tags=("blue",),
     lock=Lock(user=UserId("root"), by_admin=True, reason="audit"),
     rescue=Rescue(source=source()),
+    volumes=(AttachedVolume(volume=VolumeId("v"), target="vdb", size_gb=1),),
     config_drive=True,
     nics=(nic(),),
     fault=FAULT,
@@ -136,6 +146,7 @@ def test_an_instance_has_every_field() -> None:
         "locked": True,
         "locked_reason": "audit",
         "rescue_image": f"images/{RECORD.source.image}",
+        "volumes": [{"volume": "projects/demo/volumes/v", "device": "/dev/vdb", "size_gb": "1"}],
         "config_drive": True,
         "addresses": [
             {

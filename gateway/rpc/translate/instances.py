@@ -12,6 +12,7 @@ from actors.lifecycle.status import status_of
 from actors.model.flavor import Flavor
 from actors.model.ids import ProjectId
 from actors.model.instance import (
+    AttachedVolume,
     Fault,
     InstanceRecord,
     PowerState,
@@ -22,7 +23,7 @@ from actors.model.instance import (
 from actors.model.network import Nic
 from gateway.app.guest_data import NewGuestData
 from gateway.app.instances import NewInstance
-from gateway.rpc.names import etag, flavor_of, image_of, project_of
+from gateway.rpc.names import etag, flavor_of, image_of, project_of, volume_of
 from gateway.rpc.translate.catalog import flavor_message
 from gateway.rpc.translate.instants import timestamp
 from gateway.rpc.translate.masks import masked
@@ -95,6 +96,7 @@ def instance_message(
         locked=record.lock is not None,
         locked_reason=record.lock.reason if record.lock else "",
         rescue_image=f"images/{record.rescue.source.image}" if record.rescue else "",
+        volumes=[_volume(record.project, volume) for volume in record.volumes],
     )
 
 
@@ -114,11 +116,14 @@ def new_instance(request: pb.CreateInstanceRequest, request_id: str) -> NewInsta
     Raises:
         Invalid: A resource name is malformed.
     """
+    root = request.boot_volume
     return NewInstance(
         project=project_of(request.parent),
         name=request.instance.display_name,
         flavor=flavor_of(request.flavor, "flavor"),
-        image=image_of(request.image, "image"),
+        image=image_of(request.image, "image") if request.image or not root else None,
+        boot_volume=volume_of(root, "boot_volume") if root else None,
+        delete_boot_volume=request.delete_boot_volume,
         request_id=request_id,
         guest=NewGuestData(
             key_name=request.instance.key_name,
@@ -168,6 +173,15 @@ def _flavor(flavor: Flavor, made: Flavors | None) -> flavors_pb2.Flavor:
 def _address(nic: Nic) -> pb.InstanceAddress:
     return pb.InstanceAddress(
         network=nic.network.label, address=str(nic.address), mac=nic.mac, port=nic.port
+    )
+
+
+def _volume(project: ProjectId, volume: AttachedVolume) -> pb.InstanceVolume:
+    return pb.InstanceVolume(
+        volume=f"projects/{project}/volumes/{volume.volume}",
+        device=f"/dev/{volume.target}",
+        size_gb=volume.size_gb,
+        delete_on_termination=volume.delete_on_termination,
     )
 
 

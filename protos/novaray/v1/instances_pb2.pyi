@@ -440,6 +440,7 @@ class Instance(_message.Message):
     LOCKED_FIELD_NUMBER: _builtins.int
     LOCKED_REASON_FIELD_NUMBER: _builtins.int
     RESCUE_IMAGE_FIELD_NUMBER: _builtins.int
+    VOLUMES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`projects/{project}/instances/{uuid}`."""
     uid: _builtins.str
@@ -520,6 +521,10 @@ class Instance(_message.Message):
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """At most 50 tags of 60 characters, each once."""
 
+    @_builtins.property
+    def volumes(self) -> _containers.RepeatedCompositeFieldContainer[Global___InstanceVolume]:
+        """The volumes that it has, in the order in which it got them. Output only."""
+
     def __init__(
         self,
         *,
@@ -554,10 +559,11 @@ class Instance(_message.Message):
         locked: _builtins.bool = ...,
         locked_reason: _builtins.str = ...,
         rescue_image: _builtins.str = ...,
+        volumes: _abc.Iterable[Global___InstanceVolume] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "fault", b"fault", "flavor", b"flavor", "launch_time", b"launch_time", "terminate_time", b"terminate_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "availability_zone", b"availability_zone", "config_drive", b"config_drive", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "fault", b"fault", "flavor", b"flavor", "host", b"host", "host_hash", b"host_hash", "hostname", b"hostname", "image", b"image", "image_display_name", b"image_display_name", "key_name", b"key_name", "launch_time", b"launch_time", "locked", b"locked", "locked_reason", b"locked_reason", "metadata", b"metadata", "name", b"name", "operation", b"operation", "power_state", b"power_state", "rescue_image", b"rescue_image", "state", b"state", "tags", b"tags", "task_state", b"task_state", "terminate_time", b"terminate_time", "uid", b"uid", "update_time", b"update_time", "user", b"user", "vm_state", b"vm_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "availability_zone", b"availability_zone", "config_drive", b"config_drive", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "fault", b"fault", "flavor", b"flavor", "host", b"host", "host_hash", b"host_hash", "hostname", b"hostname", "image", b"image", "image_display_name", b"image_display_name", "key_name", b"key_name", "launch_time", b"launch_time", "locked", b"locked", "locked_reason", b"locked_reason", "metadata", b"metadata", "name", b"name", "operation", b"operation", "power_state", b"power_state", "rescue_image", b"rescue_image", "state", b"state", "tags", b"tags", "task_state", b"task_state", "terminate_time", b"terminate_time", "uid", b"uid", "update_time", b"update_time", "user", b"user", "vm_state", b"vm_state", "volumes", b"volumes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -713,6 +719,10 @@ class InstanceOperationMetadata(_message.Message):
         """Take it from its host."""
         ACTION_UNSHELVE: InstanceOperationMetadata._Action.ValueType  # 22
         """Bring it back from its image."""
+        ACTION_ATTACH_VOLUME: InstanceOperationMetadata._Action.ValueType  # 23
+        """Give it a volume."""
+        ACTION_DETACH_VOLUME: InstanceOperationMetadata._Action.ValueType  # 24
+        """Take a volume from it."""
 
     class Action(_Action, metaclass=_ActionEnumTypeWrapper):
         """What was asked."""
@@ -763,6 +773,10 @@ class InstanceOperationMetadata(_message.Message):
     """Take it from its host."""
     ACTION_UNSHELVE: InstanceOperationMetadata.Action.ValueType  # 22
     """Bring it back from its image."""
+    ACTION_ATTACH_VOLUME: InstanceOperationMetadata.Action.ValueType  # 23
+    """Give it a volume."""
+    ACTION_DETACH_VOLUME: InstanceOperationMetadata.Action.ValueType  # 24
+    """Take a volume from it."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -965,6 +979,40 @@ class OperationStep(_message.Message):
 Global___OperationStep: _TypeAlias = OperationStep  # noqa: Y015
 
 @_typing.final
+class InstanceVolume(_message.Message):
+    """A volume that an instance has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VOLUME_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    SIZE_GB_FIELD_NUMBER: _builtins.int
+    DELETE_ON_TERMINATION_FIELD_NUMBER: _builtins.int
+    volume: _builtins.str
+    """`projects/{project}/volumes/{uuid}`."""
+    device: _builtins.str
+    """What the guest most likely calls it: `/dev/vdb`; `/dev/vda` for the one that it boots from."""
+    size_gb: _builtins.int
+    """GiB."""
+    delete_on_termination: _builtins.bool
+    """Whether it is deleted with the instance."""
+    def __init__(
+        self,
+        *,
+        volume: _builtins.str = ...,
+        device: _builtins.str = ...,
+        size_gb: _builtins.int = ...,
+        delete_on_termination: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_on_termination", b"delete_on_termination", "device", b"device", "size_gb", b"size_gb", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InstanceVolume: _TypeAlias = InstanceVolume  # noqa: Y015
+
+@_typing.final
 class CreateInstanceRequest(_message.Message):
     """Request of CreateInstance."""
 
@@ -1000,12 +1048,14 @@ class CreateInstanceRequest(_message.Message):
     USER_DATA_FIELD_NUMBER: _builtins.int
     FILES_FIELD_NUMBER: _builtins.int
     ADMIN_PASSWORD_FIELD_NUMBER: _builtins.int
+    BOOT_VOLUME_FIELD_NUMBER: _builtins.int
+    DELETE_BOOT_VOLUME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`projects/{project}`."""
     flavor: _builtins.str
     """`flavors/{id}`."""
     image: _builtins.str
-    """`images/{id}`."""
+    """`images/{id}`; empty where it boots from a volume."""
     request_id: _builtins.str
     """A UUID: the same request makes the instance once, however often it is sent."""
     availability_zone: _builtins.str
@@ -1016,6 +1066,10 @@ class CreateInstanceRequest(_message.Message):
     """For cloud-init, or whatever reads it in the guest: at most 65,535 bytes once in base64."""
     admin_password: _builtins.str
     """The password of the guest's administrator; made by the server where it is not given."""
+    boot_volume: _builtins.str
+    """Its root disk, `projects/{project}/volumes/{uuid}`: a volume that began as an image. The image is then not given."""
+    delete_boot_volume: _builtins.bool
+    """Whether that volume is deleted with the instance."""
     @_builtins.property
     def instance(self) -> Global___Instance:
         """display_name, key_name, metadata, description, hostname, config_drive and tags are taken; the rest is the server's."""
@@ -1037,10 +1091,12 @@ class CreateInstanceRequest(_message.Message):
         user_data: _builtins.bytes = ...,
         files: _abc.Mapping[_builtins.str, _builtins.bytes] | None = ...,
         admin_password: _builtins.str = ...,
+        boot_volume: _builtins.str = ...,
+        delete_boot_volume: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_password", b"admin_password", "availability_zone", b"availability_zone", "files", b"files", "flavor", b"flavor", "host", b"host", "image", b"image", "instance", b"instance", "parent", b"parent", "request_id", b"request_id", "user_data", b"user_data"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_password", b"admin_password", "availability_zone", b"availability_zone", "boot_volume", b"boot_volume", "delete_boot_volume", b"delete_boot_volume", "files", b"files", "flavor", b"flavor", "host", b"host", "image", b"image", "instance", b"instance", "parent", b"parent", "request_id", b"request_id", "user_data", b"user_data"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1746,6 +1802,78 @@ class UnrescueInstanceRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__grace_seconds) -> _WhichOneofReturnType__grace_seconds | None: ...
 
 Global___UnrescueInstanceRequest: _TypeAlias = UnrescueInstanceRequest  # noqa: Y015
+
+@_typing.final
+class AttachVolumeRequest(_message.Message):
+    """Request of AttachVolume."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
+    DELETE_ON_TERMINATION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    volume: _builtins.str
+    """`projects/{project}/volumes/{uuid}`: attached to nothing, and on the host of the instance, or on none yet."""
+    delete_on_termination: _builtins.bool
+    """Whether it is deleted with the instance."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        volume: _builtins.str = ...,
+        delete_on_termination: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_on_termination", b"delete_on_termination", "etag", b"etag", "name", b"name", "request_id", b"request_id", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttachVolumeRequest: _TypeAlias = AttachVolumeRequest  # noqa: Y015
+
+@_typing.final
+class DetachVolumeRequest(_message.Message):
+    """Request of DetachVolume."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    volume: _builtins.str
+    """`projects/{project}/volumes/{uuid}`: the instance has it, and does not boot from it."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        volume: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetachVolumeRequest: _TypeAlias = DetachVolumeRequest  # noqa: Y015
 
 @_typing.final
 class ResizeInstanceRequest(_message.Message):

@@ -150,6 +150,16 @@ class InstanceServiceStub:
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.AttachVolume = channel.unary_unary(
+                '/novaray.v1.InstanceService/AttachVolume',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.AttachVolumeRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.DetachVolume = channel.unary_unary(
+                '/novaray.v1.InstanceService/DetachVolume',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.DetachVolumeRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
         self.CreateInstanceImage = channel.unary_unary(
                 '/novaray.v1.InstanceService/CreateInstanceImage',
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.CreateInstanceImageRequest.SerializeToString,
@@ -352,6 +362,20 @@ class InstanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AttachVolume(self, request, context):
+        """Gives an instance a volume, whether it runs or not. The guest sees a new disk.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DetachVolume(self, request, context):
+        """Takes a volume from an instance. A guest that runs is asked to let go of it first; where it does not, this fails.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateInstanceImage(self, request, context):
         """Makes an image of the instance's disk as it is now; the guest runs on.
         """
@@ -512,6 +536,16 @@ def add_InstanceServiceServicer_to_server(servicer, server):
             'RevertInstanceResize': grpc.unary_unary_rpc_method_handler(
                     servicer.RevertInstanceResize,
                     request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'AttachVolume': grpc.unary_unary_rpc_method_handler(
+                    servicer.AttachVolume,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.AttachVolumeRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'DetachVolume': grpc.unary_unary_rpc_method_handler(
+                    servicer.DetachVolume,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.DetachVolumeRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'CreateInstanceImage': grpc.unary_unary_rpc_method_handler(
@@ -1148,6 +1182,60 @@ class InstanceService:
             target,
             '/novaray.v1.InstanceService/RevertInstanceResize',
             protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AttachVolume(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/AttachVolume',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.AttachVolumeRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DetachVolume(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/DetachVolume',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.DetachVolumeRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

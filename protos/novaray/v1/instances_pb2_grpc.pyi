@@ -88,6 +88,10 @@ class InstanceServiceStub:
     """Keeps the new size: what was kept of the old one is given back."""
     RevertInstanceResize: _grpc.UnaryUnaryMultiCallable[_instances_pb2.RevertInstanceResizeRequest, _operations_pb2.Operation]
     """Brings size and disk back as they were; what was written since the resize is lost."""
+    AttachVolume: _grpc.UnaryUnaryMultiCallable[_instances_pb2.AttachVolumeRequest, _operations_pb2.Operation]
+    """Gives an instance a volume, whether it runs or not. The guest sees a new disk."""
+    DetachVolume: _grpc.UnaryUnaryMultiCallable[_instances_pb2.DetachVolumeRequest, _operations_pb2.Operation]
+    """Takes a volume from an instance. A guest that runs is asked to let go of it first; where it does not, this fails."""
     CreateInstanceImage: _grpc.UnaryUnaryMultiCallable[_instances_pb2.CreateInstanceImageRequest, _operations_pb2.Operation]
     """Makes an image of the instance's disk as it is now; the guest runs on."""
     BackupInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.BackupInstanceRequest, _operations_pb2.Operation]
@@ -162,6 +166,10 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     """Keeps the new size: what was kept of the old one is given back."""
     RevertInstanceResize: _aio.UnaryUnaryMultiCallable[_instances_pb2.RevertInstanceResizeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Brings size and disk back as they were; what was written since the resize is lost."""
+    AttachVolume: _aio.UnaryUnaryMultiCallable[_instances_pb2.AttachVolumeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Gives an instance a volume, whether it runs or not. The guest sees a new disk."""
+    DetachVolume: _aio.UnaryUnaryMultiCallable[_instances_pb2.DetachVolumeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Takes a volume from an instance. A guest that runs is asked to let go of it first; where it does not, this fails."""
     CreateInstanceImage: _aio.UnaryUnaryMultiCallable[_instances_pb2.CreateInstanceImageRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Makes an image of the instance's disk as it is now; the guest runs on."""
     BackupInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.BackupInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
@@ -365,6 +373,22 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Brings size and disk back as they were; what was written since the resize is lost."""
+
+    @_abc_1.abstractmethod
+    def AttachVolume(
+        self,
+        request: _instances_pb2.AttachVolumeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Gives an instance a volume, whether it runs or not. The guest sees a new disk."""
+
+    @_abc_1.abstractmethod
+    def DetachVolume(
+        self,
+        request: _instances_pb2.DetachVolumeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Takes a volume from an instance. A guest that runs is asked to let go of it first; where it does not, this fails."""
 
     @_abc_1.abstractmethod
     def CreateInstanceImage(
