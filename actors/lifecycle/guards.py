@@ -141,6 +141,18 @@ ALLOWED: Final[dict[Action, Guard]] = {
     Action.DETACH_VOLUME: Guard(_PLUGGED, hint="Stop it or start it first."),
 }
 
+#: What is about the disk that an instance is made with. Of one that boots from a volume there is
+#: none; Nova refuses a backup of it, too, and the others up to microversion 2.93.
+_OF_THE_OWN_DISK: Final = frozenset(
+    {
+        Action.REBUILD,
+        Action.RESCUE,
+        Action.CREATE_IMAGE,
+        Action.CREATE_BACKUP,
+        Action.SHELVE,
+    }
+)
+
 #: A soft reboot asks the guest, so there must be one that runs (Nova: ``_soft_reboot``).
 REBOOT_SOFT: Final = Guard(
     _ACTIVE, hint="Only a running instance can be rebooted softly. A hard reboot may do."
@@ -171,6 +183,14 @@ def check(record: InstanceRecord, command: InstanceCommand) -> None:
         # Somebody has reset its state: nobody knows any more which of its disks is the right one.
         raise refusal(
             record, what, "its last resize never ended.", "Delete it.", "RESIZE_UNSETTLED"
+        )
+    if command.action in _OF_THE_OWN_DISK and record.boots_from_volume:
+        raise refusal(
+            record,
+            what,
+            "it boots from a volume.",
+            "Make a snapshot of the volume once it is detached.",
+            "INSTANCE_BOOTS_FROM_VOLUME",
         )
     if guard.launched and record.launched is None and record.task_state is None:
         raise refusal(

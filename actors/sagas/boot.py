@@ -2,11 +2,21 @@
 
 from collections.abc import Mapping
 
+from actors.model.details import AttachVolume
 from actors.model.operation import Action
 from actors.ports.host import HostStep
 from actors.ports.network import PortRelease, PortRequest
 from actors.ports.scheduler import ClaimRequest, Release
 from actors.sagas.saga import OPERATION, Saga, Step, Work
+from actors.sagas.volumes import (
+    VOLUME_SECONDS,
+    brings_volume,
+    confirm_attached,
+    mark_attached,
+    release_reserved,
+    reserve_volume,
+    unmark_attached,
+)
 
 
 async def claim_host(work: Work) -> Mapping[str, object]:
@@ -19,12 +29,21 @@ async def claim_host(work: Work) -> Mapping[str, object]:
             attempt=operation.attempt,
             resources=record.flavor.resources,
             availability_zone=record.availability_zone,
-            host=operation.wanted_host or record.volume_host,
+            host=operation.wanted_host or record.volume_host or await _host_of_root(work),
             exclude=operation.refused,
         )
     )
     placed = {"host_id": claim.host_id, "host": claim.host}
     return {**placed, OPERATION: placed}
+
+
+async def _host_of_root(work: Work) -> str | None:
+    """The one host that has the volume to boot from; None for any."""
+    details = work.operation.details
+    if not isinstance(details, AttachVolume):
+        return None
+    volume = await work.cluster.volumes.volume(details.volume)
+    return None if volume.shared else volume.host
 
 
 async def release_claim(work: Work) -> Mapping[str, object]:
@@ -57,11 +76,22 @@ BOOT = Saga(
         Step("claim", claim_host, undo=release_claim),
         # A flat network reaches every host, so the cards do not wait for the host to be chosen.
         Step("ports", ensure_ports, undo=remove_ports, beside=True),
+        # An instance that boots from a volume has no disk of its own.
+        Step("volume", reserve_volume, undo=release_reserved, when=brings_volume),
+        Step("root", mark_attached, undo=unmark_attached, when=brings_volume),
         # No undo: the cache is the host's, and the next instance wants the image too.
         Step("image", HostStep.ENSURE_IMAGE, deadline_seconds=600.0),
         Step("network", HostStep.ENSURE_NETWORK, undo=HostStep.REMOVE_NETWORK),
+        # No undo: a volume's bytes are its own, and are there the next time.
+        Step(
+            "bytes",
+            HostStep.ENSURE_VOLUMES,
+            when=brings_volume,
+            deadline_seconds=VOLUME_SECONDS,
+        ),
         Step("disk", HostStep.ENSURE_DISK, undo=HostStep.REMOVE_DISK, deadline_seconds=120.0),
         Step("domain", HostStep.ENSURE_RUNNING, undo=HostStep.ENSURE_ABSENT, deadline_seconds=60.0),
+        Step("confirm", confirm_attached, when=brings_volume),
     ),
     attempts=3,
 )

@@ -11,12 +11,17 @@ from actors.lifecycle.targets import free_target
 from actors.model.details import AttachVolume, DetachVolume
 from actors.model.errors import Conflict, Internal
 from actors.model.ids import VolumeId
-from actors.model.instance import AttachedVolume, InstanceRecord
-from actors.model.operation import Action
+from actors.model.instance import ROOT_TARGET, AttachedVolume, InstanceRecord
+from actors.model.operation import Action, OperationRecord
 from actors.model.volume import Volume
 from actors.model.volume_hold import Hold, Reserve
 from actors.ports.host import HostStep
 from actors.sagas.saga import Saga, Step, Work
+
+
+def brings_volume(operation: OperationRecord) -> bool:
+    """Whether the operation gives the instance a volume."""
+    return isinstance(operation.details, AttachVolume)
 
 
 async def reserve_volume(work: Work) -> Mapping[str, object]:
@@ -39,7 +44,8 @@ async def mark_attached(work: Work) -> Mapping[str, object]:
     volume = await _reserved(work)
     attached = AttachedVolume(
         volume=volume.id,
-        target=free_target(record),
+        # What an instance is made with is what it boots from.
+        target=ROOT_TARGET if work.operation.action is Action.CREATE else free_target(record),
         size_gb=volume.size_gb,
         host=None if volume.shared else volume.host,
         source=volume.source,
@@ -144,7 +150,7 @@ def _detaching(work: Work) -> DetachVolume:
 
 
 #: A copy of an image, or of a snapshot, may have to be made first.
-_PLUG_SECONDS = 3600.0
+VOLUME_SECONDS = 3600.0
 
 #: On the way back the record comes first, and then the host makes the disks agree with it: so the
 #: host's undo belongs to a step before the record's.
@@ -154,7 +160,7 @@ ATTACH_VOLUME = Saga(
         Step("reserve", reserve_volume, undo=release_reserved),
         Step("look", HostStep.ENSURE_VOLUMES, undo=HostStep.ENSURE_VOLUMES),
         Step("mark", mark_attached, undo=unmark_attached),
-        Step("plug", HostStep.PLUG_VOLUMES, deadline_seconds=_PLUG_SECONDS),
+        Step("plug", HostStep.PLUG_VOLUMES, deadline_seconds=VOLUME_SECONDS),
         Step("confirm", confirm_attached),
     ),
 )

@@ -39,6 +39,7 @@ from actors.model.ids import (
     ProjectId,
     RequestId,
     UserId,
+    VolumeId,
     instance_id_for,
     operation_id,
 )
@@ -212,8 +213,15 @@ class LocalCluster:
         for hypervisor in self.hypervisors.values():
             hypervisor.close()
 
-    async def boot(self, name: str = "vm", request_id: str | None = None) -> Accepted:
-        """Create an instance."""
+    async def boot(
+        self,
+        name: str = "vm",
+        request_id: str | None = None,
+        volume: VolumeId | None = None,
+        *,
+        delete_volume: bool = False,
+    ) -> Accepted:
+        """Create an instance; with a volume, one that boots from it."""
         assert self.source is not None
         request = RequestId(request_id or f"request-{name}")
         return await self.instances.create(
@@ -226,6 +234,8 @@ class LocalCluster:
                 flavor=self.flavor,
                 source=self.source,
                 guest_data=_told(instance_id_for(PROJECT, request), "first"),
+                boot_volume=volume,
+                delete_boot_volume=delete_volume,
             )
         )
 

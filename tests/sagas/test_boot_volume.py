@@ -1,0 +1,160 @@
+"""Instances that boot from a volume: whatever fails, the volume is theirs, or free again."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from actors.model.details import DetachVolume
+from actors.model.errors import Conflict, HypervisorRefused, Unavailable
+from actors.model.ids import RequestId, VolumeId
+from actors.model.instance import VmState
+from actors.model.operation import Action, OperationRecord, OperationState
+from actors.model.volume import CreateVolume, VolumeStatus
+from actors.ports.host import HostStep
+from actors.ports.store import Table
+from actors.sagas.boot import BOOT
+from tests.local.cluster import PROJECT, USER, LocalCluster, local_cluster
+from tests.sagas.points import details_of
+
+ROOT = VolumeId("55555555-5555-4555-8555-555555555555")
+POINTS = [
+    f"create.{step.do.value if isinstance(step.do, HostStep) else step.name}" for step in BOOT.steps
+]
+ACTORS = ("instances", "host1", "volumes", "conductor")
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[LocalCluster]:
+    async with local_cluster(tmp_path) as made:
+        await new_volume(made, ROOT)
+        yield made
+
+
+async def new_volume(cluster: LocalCluster, volume: VolumeId) -> None:
+    await cluster.volume_owner.create(
+        CreateVolume(
+            id=volume,
+            project=PROJECT,
+            user=USER,
+            request_id=RequestId(volume),
+            size_gb=1,
+            source=cluster.source,
+        )
+    )
+
+
+def refused() -> HypervisorRefused:
+    return HypervisorRefused("The hypervisor refused, as the test says.", "TEST_REFUSAL")
+
+
+def lost() -> Unavailable:
+    return Unavailable("The answer was lost, as the test says.", "TEST_LOST")
+
+
+async def status(cluster: LocalCluster) -> VolumeStatus:
+    found: VolumeStatus = (await cluster.volume_owner.volume(ROOT)).status
+    return found
+
+
+async def assert_runs(cluster: LocalCluster, done: OperationRecord) -> None:
+    """From the volume, without a disk of its own."""
+    assert done.state is OperationState.SUCCEEDED, done
+    record = await cluster.instances.get(done.instance)
+    assert record.vm_state is VmState.ACTIVE
+    assert [(one.volume, one.target) for one in record.volumes] == [(ROOT, "vda")]
+    assert await status(cluster) is VolumeStatus.IN_USE
+    assert cluster.domains() == {done.instance: "running"}
+    assert cluster.volumes() == {}
+
+
+async def delete(cluster: LocalCluster, instance: str) -> None:
+    done = await cluster.ended((await cluster.act(instance, Action.DELETE)).operation)  # type: ignore[arg-type]
+    assert done.state is OperationState.SUCCEEDED, done
+    assert (cluster.domains(), cluster.disks()) == ({}, set())
+    assert await cluster.claims() == 0
+
+
+async def test_the_volume_outlives_the_instance(cluster: LocalCluster) -> None:
+    done = await cluster.ended((await cluster.boot(volume=ROOT)).operation)
+    await assert_runs(cluster, done)
+    for action in (Action.STOP, Action.START):
+        await cluster.ended((await cluster.act(done.instance, action)).operation)
+    assert cluster.domains() == {done.instance: "running"}
+    await delete(cluster, done.instance)
+    assert await status(cluster) is VolumeStatus.AVAILABLE
+    again = await cluster.ended((await cluster.boot("again", volume=ROOT)).operation)
+    await assert_runs(cluster, again)
+
+
+async def test_a_volume_may_go_with_its_instance(cluster: LocalCluster) -> None:
+    made = await cluster.boot(volume=ROOT, delete_volume=True)
+    done = await cluster.ended(made.operation)
+    await delete(cluster, done.instance)
+    await cluster.until_none(Table.VOLUMES)
+
+
+async def test_two_instances_want_one_volume(cluster: LocalCluster) -> None:
+    first, second = await cluster.boot(volume=ROOT), await cluster.boot("late", volume=ROOT)
+    ended = [await cluster.ended(one.operation) for one in (first, second)]
+    assert {one.state for one in ended} == {OperationState.SUCCEEDED, OperationState.FAILED}
+    (failed,) = (one for one in ended if one.state is OperationState.FAILED)
+    assert failed.fault is not None
+    assert failed.fault.reason == "VOLUME_BUSY"
+    await delete_both(cluster, ended)
+    assert await status(cluster) is VolumeStatus.AVAILABLE
+
+
+async def delete_both(cluster: LocalCluster, ended: list[OperationRecord]) -> None:
+    for one in ended:
+        await cluster.ended((await cluster.act(one.instance, Action.DELETE)).operation)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_step_fails(cluster: LocalCluster, point: str, when: str) -> None:
+    cluster.gate.fail(f"{point}.{when}", refused, times=9)
+    done = await cluster.ended((await cluster.boot(volume=ROOT)).operation)
+    assert f"{point}.{when}" in cluster.gate.reached
+    assert done.state is OperationState.FAILED
+    record = await cluster.instances.get(done.instance)
+    assert (record.vm_state, record.volumes) == (VmState.ERROR, ())
+    assert await status(cluster) is VolumeStatus.AVAILABLE
+    assert cluster.domains() == {}
+    await delete(cluster, done.instance)
+    assert await status(cluster) is VolumeStatus.AVAILABLE
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("point", POINTS)
+async def test_an_answer_is_lost(cluster: LocalCluster, point: str, when: str) -> None:
+    cluster.gate.fail(f"{point}.{when}", lost)
+    await assert_runs(cluster, await cluster.ended((await cluster.boot(volume=ROOT)).operation))
+
+
+@pytest.mark.parametrize("crashed", ACTORS)
+@pytest.mark.parametrize("point", POINTS)
+async def test_an_actor_dies(cluster: LocalCluster, point: str, crashed: str) -> None:
+    cluster.gate.hold(f"{point}.after")
+    made = await cluster.boot(volume=ROOT)
+    await cluster.gate.arrival(f"{point}.after")
+    await cluster.crash(crashed)
+    cluster.gate.release(f"{point}.after")
+    await assert_runs(cluster, await cluster.ended(made.operation))
+
+
+@pytest.mark.parametrize(
+    "action", [Action.REBUILD, Action.RESCUE, Action.CREATE_IMAGE, Action.SHELVE]
+)
+async def test_what_is_about_a_disk_of_its_own(cluster: LocalCluster, action: Action) -> None:
+    done = await cluster.ended((await cluster.boot(volume=ROOT)).operation)
+    with pytest.raises(Conflict) as caught:
+        await cluster.act(done.instance, action, details=details_of(action))
+    assert caught.value.reason == "INSTANCE_BOOTS_FROM_VOLUME"
+
+
+async def test_its_root_is_not_detached(cluster: LocalCluster) -> None:
+    done = await cluster.ended((await cluster.boot(volume=ROOT)).operation)
+    with pytest.raises(Conflict) as caught:
+        await cluster.act(done.instance, Action.DETACH_VOLUME, details=DetachVolume(volume=ROOT))
+    assert caught.value.reason == "VOLUME_IS_ROOT"
