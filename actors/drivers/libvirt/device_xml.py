@@ -105,7 +105,7 @@ class Controller(Element):
     TAG: ClassVar[str] = "controller"
 
     kind: str = field(metadata=at("@type"))
-    model: str = field(metadata=at("@model"))
+    model: str | None = field(default=None, metadata=at("@model"))
 
 
 @dataclass(frozen=True, slots=True)
