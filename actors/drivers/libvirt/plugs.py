@@ -1,6 +1,7 @@
 """Disks that a guest is given, and gives back, while it runs."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 import libvirt
@@ -35,7 +36,8 @@ def plug(
     if surplus and ask:
         for disk in surplus:
             with Tolerate(*_ASKED):
-                domain.detachDeviceFlags(disk.to_text(), _LIVE_AND_CONFIG)
+                # By its target. Its chain in the live XML is not one that libvirt takes back.
+                domain.detachDeviceFlags(replace(disk, backing=None).to_text(), _LIVE_AND_CONFIG)
         gone = {disk.source for disk in _disks(domain)}
         return not any(disk.source in gone for disk in surplus)
     return not surplus
