@@ -12,6 +12,7 @@ from gateway.cli.image_calls import ImageCalls
 from gateway.cli.keeping_calls import KeepingCalls
 from gateway.cli.rebuild_calls import RebuildCalls
 from gateway.cli.resize_calls import ResizeCalls
+from gateway.cli.volume_calls import VolumeCalls
 
 # isort: split
 import grpc
@@ -50,7 +51,14 @@ class _Operations(Protocol):
 
 
 class Client(
-    CatalogCalls, ConsoleCalls, EditCalls, ImageCalls, KeepingCalls, RebuildCalls, ResizeCalls
+    CatalogCalls,
+    ConsoleCalls,
+    EditCalls,
+    ImageCalls,
+    KeepingCalls,
+    RebuildCalls,
+    ResizeCalls,
+    VolumeCalls,
 ):
     """One user's connection to one gateway."""
 

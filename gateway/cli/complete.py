@@ -42,6 +42,16 @@ def keypairs(ctx: typer.Context, incomplete: str) -> list[str]:
     return _names(ctx, incomplete, lambda c: (k.display_name for k in c.list_keypairs("me")))
 
 
+def volumes(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of volumes."""
+    return _names(ctx, incomplete, lambda c: (v.display_name for v in c.list_volumes()))
+
+
+def volume_snapshots(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of snapshots of volumes."""
+    return _names(ctx, incomplete, lambda c: (s.display_name for s in c.list_volume_snapshots()))
+
+
 def _names(
     ctx: typer.Context, incomplete: str, fetch: "Callable[[Client], Iterable[str]]"
 ) -> list[str]:

@@ -9,12 +9,14 @@ from gateway.cli import resolve
 from gateway.cli.failures import Failure
 from gateway.cli.views import catalog, instances
 from gateway.cli.views import images as image_view
+from gateway.cli.views import volumes as volume_view
 
 if TYPE_CHECKING:
     from gateway.cli.client import Client
     from protos.novaray.v1.flavors_pb2 import Flavor
     from protos.novaray.v1.images_pb2 import Image
     from protos.novaray.v1.instances_pb2 import Instance
+    from protos.novaray.v1.volumes_pb2 import Volume, VolumeSnapshot
 
 #: How many of the same name are listed as candidates.
 _CANDIDATES: Final = 50
@@ -98,6 +100,28 @@ def find_image(client: Client, text: str) -> Image:
     images = {i.name: i for i in client.list_images()}
     candidates = [image_view.candidate(i) for i in images.values()]
     return images[f"images/{resolve.pick(resolve.IMAGE, text, candidates).id}"]
+
+
+def find_volume(client: Client, text: str) -> Volume:
+    """The volume with this id, else the only one with this name.
+
+    Raises:
+        Failure: None, or several.
+    """
+    volumes = {v.uid: v for v in client.list_volumes()}
+    candidates = [volume_view.candidate(v) for v in volumes.values()]
+    return volumes[resolve.pick(resolve.VOLUME, text, candidates).id]
+
+
+def find_volume_snapshot(client: Client, text: str) -> VolumeSnapshot:
+    """The snapshot of a volume with this id, else the only one with this name.
+
+    Raises:
+        Failure: None, or several.
+    """
+    snapshots = {s.uid: s for s in client.list_volume_snapshots()}
+    candidates = [volume_view.snapshot_candidate(s) for s in snapshots.values()]
+    return snapshots[resolve.pick(resolve.SNAPSHOT, text, candidates).id]
 
 
 def condition(field: str, value: str) -> str:

@@ -27,6 +27,9 @@ from gateway.cli.commands import (
     servers,
     tags,
     version,
+    volume_attach,
+    volume_snapshots,
+    volumes,
     watch,
 )
 from gateway.cli.failures import Exit, Failure
@@ -128,6 +131,9 @@ for group in (
     image_files,
     keeping,
     keypairs,
+    volumes,
+    volume_attach,
+    volume_snapshots,
     version,
 ):
     app.registered_commands += group.app.registered_commands

@@ -14,6 +14,7 @@ SERVERS: Final = "Servers"
 CATALOG: Final = "Flavors, hosts"
 IMAGES: Final = "Images"
 KEYPAIRS: Final = "Key pairs"
+VOLUMES: Final = "Volumes"
 OTHER: Final = "Other"
 
 FormatOption = Annotated[
@@ -49,6 +50,27 @@ ServersArgument = Annotated[
         autocompletion=complete.servers,
         show_default=False,
     ),
+]
+VolumeArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="VOLUME",
+        help="Name or ID of a volume.",
+        autocompletion=complete.volumes,
+        show_default=False,
+    ),
+]
+VolumesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="VOLUME...",
+        help="Names or IDs of volumes.",
+        autocompletion=complete.volumes,
+        show_default=False,
+    ),
+]
+AllProjectsOption = Annotated[
+    bool, typer.Option("--all-projects", "--all-tenants", help="Of all projects. For admins.")
 ]
 
 

@@ -44,6 +44,8 @@ class Kind:
 SERVER: Final = Kind("server", "nova list")
 FLAVOR: Final = Kind("flavor", "nova flavor-list")
 IMAGE: Final = Kind("image", "nova image-list")
+VOLUME: Final = Kind("volume", "nova volume-list")
+SNAPSHOT: Final = Kind("snapshot", "nova volume-snapshot-list")
 
 
 def as_uuid(text: str) -> str | None:

@@ -11,6 +11,7 @@ from gateway.cli.commands.guest_options import Truth, read_files, read_user_data
 from gateway.cli.failures import Failure
 from gateway.cli.options import (
     SERVERS,
+    AllProjectsOption,
     FormatOption,
     PollOption,
     RequestIdOption,
@@ -37,20 +38,39 @@ app = typer.Typer()
     "nova boot --image cirros --flavor m1.tiny --meta role=web --poll web1",
     "nova boot --user-data ./test.file --image cirros --flavor m1.tiny injectTest",
     "nova boot --image cirros --flavor m1.tiny --key-name laptop --file /etc/motd=./motd web2",
+    "nova boot --boot-volume root --flavor m1.tiny web3",
 )
 def boot(
     ctx: typer.Context,
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="What to call it. Need not be unique.")
     ],
-    image: Annotated[
-        str,
-        typer.Option("--image", help="Name or ID of an image.", autocompletion=complete.images),
-    ],
     flavor: Annotated[
         str,
         typer.Option("--flavor", help="Name or ID of a flavor.", autocompletion=complete.flavors),
     ],
+    image: Annotated[
+        str | None,
+        typer.Option(
+            "--image",
+            help="Name or ID of an image.",
+            autocompletion=complete.images,
+            show_default=False,
+        ),
+    ] = None,
+    boot_volume: Annotated[
+        str | None,
+        typer.Option(
+            "--boot-volume",
+            metavar="VOLUME",
+            help="Boot from this volume, and not from an image.",
+            autocompletion=complete.volumes,
+            show_default=False,
+        ),
+    ] = None,
+    delete_boot_volume: Annotated[
+        bool, typer.Option("--delete-boot-volume", help="Delete that volume with the server.")
+    ] = False,
     key_name: Annotated[
         str | None,
         typer.Option(
@@ -117,6 +137,8 @@ def boot(
     form: FormatOption = None,
 ) -> None:
     """Boot a new server."""
+    if (image is None) == (boot_volume is None):
+        raise typer.BadParameter("Give either --image or --boot-volume.")
     metadata = _key_values(meta or [])
     data, files = read_user_data(user_data), read_files(file or [])
     request_id = _checked_request_id(request_id)
@@ -129,7 +151,9 @@ def boot(
 
     request = CreateInstanceRequest(
         flavor=lookup.find_flavor(client, flavor).name,
-        image=lookup.find_image(client, image).name,
+        image=lookup.find_image(client, image).name if image else "",
+        boot_volume=lookup.find_volume(client, boot_volume).name if boot_volume else "",
+        delete_boot_volume=delete_boot_volume,
         instance=Instance(
             display_name=name,
             key_name=key_name or "",
@@ -199,10 +223,7 @@ def list_(
         bool | None,
         typer.Option("--locked/--not-locked", help="Only those.", show_default=False),
     ] = None,
-    all_projects: Annotated[
-        bool,
-        typer.Option("--all-projects", "--all-tenants", help="Of all projects. For admins."),
-    ] = False,
+    all_projects: AllProjectsOption = False,
     limit: Annotated[
         int | None,
         typer.Option("--limit", min=1, help="At most so many, the newest.", show_default=False),

@@ -135,7 +135,7 @@ def properties(
         "locked_reason": instance.locked_reason or None,
         "metadata": json.dumps(dict(sorted(instance.metadata.items())), ensure_ascii=False),
         "name": instance.display_name,
-        "os-extended-volumes:volumes_attached": "[]",
+        "os-extended-volumes:volumes_attached": json.dumps(_attached(instance)),
         "progress": progress,
         "security_groups": "default",
         "status": status(instance),
@@ -157,6 +157,14 @@ def properties(
             "operation": last_part(instance.operation) or None,
         }
     return sorted(found.items())
+
+
+def _attached(instance: Instance) -> list[Json]:
+    """As Nova has it."""
+    return [
+        {"id": last_part(one.volume), "delete_on_termination": one.delete_on_termination}
+        for one in instance.volumes
+    ]
 
 
 def rebuilt(instance: Instance, *, admin_password: str) -> list[tuple[str, object]]:
@@ -214,6 +222,7 @@ def as_json(instance: Instance) -> dict[str, Json]:
         "metadata": dict(sorted(instance.metadata.items())),
         "addresses": _addresses(instance),
         "fault": _fault(instance),
+        "volumes": _attached(instance),
         "operation": last_part(instance.operation) or None,
         "created": json_time(instance.create_time),
         "updated": json_time(instance.update_time),

@@ -473,6 +473,12 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
     def RevertInstanceResize(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._change(request, context, "REVERT_RESIZE", "RevertInstanceResize")
 
+    def AttachVolume(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "ATTACH_VOLUME", "AttachVolume")
+
+    def DetachVolume(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "DETACH_VOLUME", "DetachVolume")
+
     def CreateInstanceImage(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._change(request, context, "CREATE_IMAGE", "CreateInstanceImage")
 

@@ -187,8 +187,9 @@ async def test_an_answer_for_the_old_operation_is_not_taken_for_the_new_ones(lat
         "ports",
         "claim",
         "shelved",
+        "volumes",
     }
-    assert len(gone.steps) == 6
+    assert len(gone.steps) == 7
     assert HostStep.ENSURE_ABSENT in {step for job in world.jobs for step in job.steps}
     assert [one.sequence for one in world.releases] == [2]
     assert {one.sequence for one in world.claims} == {1}
