@@ -45,7 +45,7 @@ def test_a_volume_goes_from_guest_to_guest(cloud: Cloud) -> None:
     # A guest that is started anew has it still.
     client.succeeded(client.ask("RebootInstance", name=second.name, hard=True).name)
     client.log_in_appears([second.name], times=2)
-    eventually(lambda: "kept" in inside(second, _READ), "the guest reads it after a reboot")
+    eventually(lambda: "kept" in inside(second, _READ), "it has it after a reboot", 60)
 
     client.succeeded(client.delete(first.name).name, client.delete(second.name).name)
     assert client.volume(volume).state == Volume.STATE_AVAILABLE
