@@ -3,7 +3,7 @@
 from dataclasses import replace
 from string import ascii_lowercase
 
-from actors.drivers.libvirt.device_xml import BackingStore, Disk
+from actors.drivers.libvirt.device_xml import Disk, backing_chain
 from actors.drivers.libvirt.domain_xml import Domain
 from actors.model.instance import Rescue
 from actors.ports.hypervisor import BootFiles
@@ -20,7 +20,7 @@ def rescued(own: Domain, rescue: Rescue, disk: str, files: BootFiles) -> Domain:
     first = replace(
         root,
         source=disk,
-        backing=BackingStore(str(files.disk), str(rescue.source.disk.disk_format)),
+        backing=backing_chain((str(files.disk), str(rescue.source.disk.disk_format))),
     )
     kernel, ramdisk = files.kernel, files.ramdisk
     return replace(
