@@ -28,7 +28,7 @@ from actors.handles.instances import InstancesHandle
 from actors.handles.owners import ImagesHandle, NetworkHandle, SchedulerHandle
 from actors.model.commands import InstanceCommand
 from actors.model.console import ConsoleKind, ConsoleSession, Screenshot
-from actors.model.details import Details, Reboot, Rebuild, Rebuilt, RescueBoot, Unrescue
+from actors.model.details import Details, Reboot, Rebuild, Rebuilt, RescueBoot, Resize, Unrescue
 from actors.model.diagnostics import Diagnostics
 from actors.model.edits import (
     InstanceEdit,
@@ -38,6 +38,7 @@ from actors.model.edits import (
     UpdateInstance,
 )
 from actors.model.errors import NotFound, Unavailable
+from actors.model.flavor import Flavor
 from actors.model.ids import InstanceId, OperationId, RequestId, UserId
 from actors.model.image import BootSource
 from actors.model.instance import InstanceRecord, VmState
@@ -216,6 +217,33 @@ class InstanceHandle:
             Conflict: It is not rescued.
         """
         return await self._submit(Action.UNRESCUE, grace_seconds, Unrescue())
+
+    async def resize(self, flavor: Flavor) -> OperationHandle:
+        """Give it another flavor (``ClusterHandle.store.flavors()`` has them).
+
+        Whether the image fits into it nobody asks here. It is to be confirmed or reverted then.
+
+        Raises:
+            Conflict: It neither runs nor is stopped.
+            Invalid: It has this flavor, or a disk would have to shrink.
+        """
+        return await self._submit(Action.RESIZE, details=Resize(flavor=flavor.for_instance()))
+
+    async def confirm_resize(self) -> OperationHandle:
+        """Keep the new size.
+
+        Raises:
+            Conflict: There is no resize to confirm.
+        """
+        return await self._submit(Action.CONFIRM_RESIZE)
+
+    async def revert_resize(self) -> OperationHandle:
+        """Bring size and disks back as they were.
+
+        Raises:
+            Conflict: There is no resize to revert.
+        """
+        return await self._submit(Action.REVERT_RESIZE)
 
     async def delete(self, *, force: bool = False) -> OperationHandle:
         """Delete it, whatever is being done to it. Durable when it returns.

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -13,6 +12,7 @@ from actors.drivers.disk_work import DiskWork
 from actors.drivers.guest_shelf import GuestShelf
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lane
+from actors.drivers.power_work import PowerWork
 from actors.model.details import Rebuild, RescueBoot
 from actors.model.errors import Cancelled, ComputeError, Internal, Unavailable
 from actors.model.image import BootSource
@@ -22,14 +22,6 @@ from actors.ports.host import HostJob, HostStep, StepResult
 from actors.ports.hypervisor import HostNetwork, Hypervisor
 
 _log: Final = logging.getLogger(__name__)
-
-#: A guest that is still booting loses the ACPI button: it is pressed again, seconds apart.
-_BUTTON_SECONDS: Final = 5.0
-
-#: Between two tries to abort a save: one that comes before the save has begun does nothing.
-_ABORT_SECONDS: Final = 0.2
-
-_OFF: Final = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.NOSTATE})
 
 Value = TypeVar("Value")
 
@@ -55,19 +47,17 @@ class GuestWork:
         self._threads = threads
         self._clock = clock
         self._gate = gate
+        self._power = PowerWork(hypervisor, threads, clock)
         self._acts: Final[Mapping[HostStep, Act]] = {
             HostStep.ENSURE_IMAGE: self._fetch,
             HostStep.ENSURE_NETWORK: self._quick(self._wire),
             HostStep.ENSURE_DISK: self._disk,
             HostStep.ENSURE_RUNNING: self._start,
-            HostStep.ENSURE_STOPPED: self._stop,
             HostStep.ENSURE_REBOOTED: self._reboot,
-            HostStep.ENSURE_PAUSED: self._quick(lambda job: hypervisor.pause(job.instance.id)),
-            HostStep.ENSURE_UNPAUSED: self._quick(lambda job: hypervisor.unpause(job.instance.id)),
-            HostStep.ENSURE_SUSPENDED: self._suspend,
             HostStep.ENSURE_ABSENT: self._quick(self._remove),
             HostStep.REMOVE_DISK: self._quick(lambda job: hypervisor.remove_disk(job.instance.id)),
             HostStep.REMOVE_NETWORK: self._quick(lambda job: network.remove(job.instance)),
+            **self._power.acts(),
             **DiskWork(hypervisor, cache, threads, self._disk).acts(),
             **others,
         }
@@ -155,55 +145,8 @@ class GuestWork:
         """
         instance = job.instance.id
         if not await self._blocking(lambda: self._hypervisor.runs_since(instance, job.sequence)):
-            await self._stop(job, lane)
+            await self._power.stop(job, lane)
         return await self._run(job)
-
-    async def _suspend(self, job: HostJob, lane: Lane) -> PowerState:
-        """Save the memory; not to the end after a newer operation has asked: it may take minutes.
-
-        Raises:
-            Cancelled: A newer operation has asked. The guest runs on, or is saved.
-        """
-        instance = job.instance.id
-        saving = asyncio.ensure_future(self._blocking(lambda: self._hypervisor.suspend(instance)))
-        while not saving.done():
-            await lane.rings_or(saving)
-            while job.sequence < lane.newest and not saving.done():
-                await self._blocking(lambda: self._hypervisor.abort_suspend(instance))
-                await asyncio.wait({saving}, timeout=_ABORT_SECONDS)
-        try:
-            return await saving
-        except ComputeError:
-            lane.check(instance, job.sequence)
-            raise
-
-    async def _stop(self, job: HostJob, lane: Lane) -> PowerState:
-        """ACPI first, force after the grace time (Nova: ``_clean_shutdown``).
-
-        A guest that stands still hears no button.
-        """
-        instance = job.instance.id
-        until = self._clock.monotonic() + job.grace_seconds
-        state = await self._blocking(lambda: self._hypervisor.power_state(instance))
-        while state is PowerState.RUNNING and (left := until - self._clock.monotonic()) > 0:
-            lane.bell.clear()
-            lane.check(instance, job.sequence)  # it may have been for a newer operation
-            await self._blocking(lambda: self._hypervisor.shut_down(instance))
-            state = await self._off_within(job, lane, min(left, _BUTTON_SECONDS))
-        if state in _OFF:
-            return state
-        return await self._blocking(lambda: self._hypervisor.force_off(instance))
-
-    async def _off_within(self, job: HostJob, lane: Lane, seconds: float) -> PowerState:
-        """What the guest is after it was told to shut down: woken by libvirt's event."""
-        instance = job.instance.id
-        state = await self._blocking(lambda: self._hypervisor.power_state(instance))
-        if state in _OFF:
-            return state
-        with suppress(TimeoutError):
-            await asyncio.wait_for(lane.bell.wait(), seconds)
-        lane.check(instance, job.sequence)
-        return await self._blocking(lambda: self._hypervisor.power_state(instance))
 
     async def _blocking(self, call: Callable[[], Value]) -> Value:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from actors.model.errors import ABANDONED, Cancelled, Unavailable
+from actors.model.errors import Abandoned, Cancelled, Unavailable
 from actors.model.ids import InstanceId
 
 #: Fences of instances that left are kept for so many others: a late job of theirs is long gone
@@ -47,10 +47,10 @@ class Lane:
 
         Raises:
             Cancelled: A newer operation has asked since, or somebody has cancelled this one
-                (``ABANDONED``).
+                (``Abandoned``).
         """
         if sequence == self._abandoned:
-            raise Cancelled(f"The operation on instance {instance} was cancelled.", ABANDONED)
+            raise Abandoned(f"The operation on instance {instance} was cancelled.")
         if sequence < self.newest:
             raise Cancelled(
                 f"A newer operation on instance {instance} has taken over.",

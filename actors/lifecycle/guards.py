@@ -54,13 +54,18 @@ _REBOOTED_OUT_OF: Final = frozenset(
     }
 )
 
+_BETWEEN_DISKS: Final = frozenset({TaskState.REBUILDING, TaskState.RESCUING, TaskState.UNRESCUING})
+
 ALLOWED: Final[dict[Action, Guard]] = {
     # There is no instance yet: the create itself brings the record.
     Action.CREATE: Guard(frozenset(), launched=False),
     # Delete interrupts anything: a user can always get rid of what is theirs.
     Action.DELETE: Guard(_EVERY, interrupts=frozenset(TaskState), launched=False),
     # What has nothing to bring back is deleted for good instead (``can_be_kept``).
-    Action.SOFT_DELETE: Guard(_EVERY, interrupts=frozenset(TaskState), launched=False),
+    # What is between two disks is not interrupted: a restore would find it half-way.
+    Action.SOFT_DELETE: Guard(
+        _EVERY, interrupts=frozenset(TaskState) - _BETWEEN_DISKS, launched=False
+    ),
     Action.RESTORE: Guard(
         frozenset({VmState.SOFT_DELETED}),
         launched=False,
@@ -159,7 +164,8 @@ def check(record: InstanceRecord, command: InstanceCommand) -> None:
             record, what, "it has never run.", "Delete it and boot another.", "INSTANCE_NEVER_RAN"
         )
     if record.task_state is not None and record.task_state not in guard.interrupts:
-        raise busy(record, what, "Wait for that to end, or delete the instance.")
+        instead = "force the delete" if command.action is Action.SOFT_DELETE else "delete it"
+        raise busy(record, what, f"Wait for that to end, or {instead}.")
 
 
 #: What has a disk of its own on a host, with nothing in memory that belongs to it alone. Nova has
@@ -192,10 +198,10 @@ def check_cloned(record: InstanceRecord, generation: int | None) -> None:
 def can_be_kept(record: InstanceRecord) -> bool:
     """Whether a delete leaves something that can be restored.
 
-    Nova deletes for good what has never run, too (``servers.py``: ``_delete``). What is on no host
-    has no disk that a restore could start; what is in the middle of a resize has half of two.
+    Nova deletes for good what has never run, too (``servers.py``: ``_delete``). What is shelved has
+    no disk that a restore could start; what is in the middle of a resize has half of two.
     """
-    if record.launched is None or record.host_id is None:
+    if record.launched is None or record.host_id is None or record.shelved is not None:
         return False
     return record.former is None or (
         record.vm_state is VmState.RESIZED and record.task_state is None

@@ -285,9 +285,14 @@ def _succeeded(record: InstanceRecord, action: Action, at: datetime) -> Instance
     if action is Action.REBUILD and record.vm_state is VmState.STOPPED:
         # Nobody asked for it to be started.
         changed = changed.evolve(vm_state=VmState.STOPPED)
+    if action is Action.RESTORE and record.rescue is not None:
+        changed = changed.evolve(vm_state=VmState.RESCUED)
     if record.vm_state is VmState.RESIZED and record.power_state is PowerState.NOSTATE:
         # It was stopped, so nothing has been made of it where it is now.
         changed = changed.evolve(vm_state=_NOT_RUNNING.get(action, changed.vm_state))
+    if action is Action.RESTORE and record.rescue is not None:
+        # A delete that was taken back has not ended a rescue.
+        changed = changed.evolve(vm_state=VmState.RESCUED)
     if action is Action.CREATE:
         changed = changed.evolve(launched=at)
     if action is Action.DELETE:

@@ -175,15 +175,17 @@ class Expired(ComputeError):
     default_reason = "DEADLINE_EXCEEDED"
 
 
-#: Reason of a ``Cancelled``: not a newer operation, but the wish to end this one.
-ABANDONED = "ABANDONED"
-
-
 class Cancelled(ComputeError):
     """The caller cancelled it, or a delete interrupted it."""
 
     kind = Kind.CANCELLED
     default_reason = "CANCELLED"
+
+
+class Abandoned(Cancelled):
+    """Not a newer operation came, but the wish to end this one."""
+
+    default_reason = "ABANDONED"
 
 
 class TooLarge(ComputeError):

@@ -137,7 +137,7 @@ class Host(Protocol):
         """The job of this operation is wanted no more, should one be under way.
 
         It ends after its step, or within it where that may take long, with ``Cancelled``
-        (``ABANDONED``). What it has done is the operation's to undo.
+        (``Abandoned``). What it has done is the operation's to undo.
         """
         ...
 

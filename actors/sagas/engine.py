@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Final, Protocol, TypeVar, assert_never
 
 from actors.model.errors import (
-    ABANDONED,
+    Abandoned,
     Cancelled,
     ComputeError,
     Conflict,
@@ -281,7 +281,7 @@ class _Attempt:
         error = outcome.results[-1].error if outcome.results else None
         if error is None:
             return self._all_done(steps, outcome, host_id), steps, acts
-        if isinstance(error, Cancelled) and error.reason != ABANDONED:
+        if isinstance(error, Cancelled) and not isinstance(error, Abandoned):
             raise error
         good = len(outcome.results) - 1
         if good:

@@ -3,7 +3,7 @@
 The record says what the instance is (``flavor``, ``host_id``) and what it was (``former``). Until
 the end of the matter the former disks are kept as they were, and what was claimed for them is held:
 a revert finds everything in its place. Nova: ``resize_instance``, ``confirm_resize``,
-``revert_resize``. Why disks are copied and not stacked: ``docs/decisions/0018``.
+``revert_resize``. Why disks are copied and not stacked: ``docs/decisions/0016``.
 """
 
 from collections.abc import Mapping

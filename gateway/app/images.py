@@ -157,7 +157,7 @@ class ImageCases:
         if found.status is not ImageStatus.ACTIVE:
             raise Conflict(
                 f"Image {image} is {found.status.value}; only an active image has bytes.",
-                "IMAGE_NOT_ACTIVE",
+                "IMAGE_HAS_NO_BYTES",
                 metadata={"image": image},
             )
         if not 0 <= offset <= found.size:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from actors.model.commands import CreateInstance, InstanceCommand
-from actors.model.details import Details
+from actors.model.details import Details, Unshelve
 from actors.model.errors import Invalid, NotFound
 from actors.model.flavor import Flavor
 from actors.model.guest_data import GuestData
@@ -142,6 +142,8 @@ class InstanceCases:
         if not _own(caller, change.project):
             raise unknown_instance(change.instance)
         need_role(caller, Role.MEMBER)
+        if isinstance(change.details, Unshelve) and change.details.host:
+            need_role(caller, Role.ADMIN)
         command = InstanceCommand(
             instance=change.instance,
             project=change.project,

@@ -11,6 +11,7 @@ from gateway.cli.edit_calls import EditCalls
 from gateway.cli.image_calls import ImageCalls
 from gateway.cli.keeping_calls import KeepingCalls
 from gateway.cli.rebuild_calls import RebuildCalls
+from gateway.cli.resize_calls import ResizeCalls
 
 # isort: split
 import grpc
@@ -48,7 +49,9 @@ class _Operations(Protocol):
     ]
 
 
-class Client(CatalogCalls, ConsoleCalls, EditCalls, ImageCalls, KeepingCalls, RebuildCalls):
+class Client(
+    CatalogCalls, ConsoleCalls, EditCalls, ImageCalls, KeepingCalls, RebuildCalls, ResizeCalls
+):
     """One user's connection to one gateway."""
 
     @property

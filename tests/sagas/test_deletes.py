@@ -68,6 +68,12 @@ async def reclaimed(cluster: LocalCluster, record: InstanceRecord) -> OperationR
                         return operation
 
 
+async def nothing_is_left(cluster: LocalCluster) -> None:
+    assert cluster.domains() == {}
+    assert cluster.disks() == set()
+    assert (await cluster.claims(), await cluster.ports()) == (0, 0)
+
+
 async def shown(cluster: LocalCluster) -> list[str]:
     bodies, _ = await cluster.instances.list(InstanceQuery(project=None))
     return [InstanceRecord.model_validate_json(body).id for body in bodies]
@@ -172,6 +178,39 @@ async def test_another_delete_does_not_put_off_the_reclaim(cluster: LocalCluster
     assert (after.vm_state, after.since) == (VmState.SOFT_DELETED, kept.since)
     ahead(cluster, HOUR / 2 + 1)
     await reclaimed(cluster, record)
+
+
+@pytest.mark.parametrize(
+    ("before", "state", "after"),
+    [
+        (Action.RESCUE, VmState.RESCUED, Action.UNRESCUE),
+        (Action.RESIZE, VmState.ACTIVE, Action.STOP),
+        (Action.SUSPEND, VmState.ACTIVE, Action.PAUSE),
+        (Action.PAUSE, VmState.ACTIVE, Action.STOP),
+    ],
+)
+async def test_what_a_restored_instance_is(
+    cluster: LocalCluster, before: Action, state: VmState, after: Action
+) -> None:
+    """A rescue goes on; a resize was confirmed by the delete, as Nova does; else it runs."""
+    record = await booted(cluster)
+    for action in (before, Action.SOFT_DELETE, Action.RESTORE):
+        await done(cluster, record, action)
+    assert (await cluster.instances.get(record.id)).vm_state is state
+    assert cluster.domains() == {record.id: "running"}
+    await done(cluster, record, after)
+    await done(cluster, record, Action.DELETE)
+    await nothing_is_left(cluster)
+
+
+@pytest.mark.parametrize("before", [Action.RESCUE, Action.RESIZE])
+async def test_what_is_reclaimed_leaves_nothing(cluster: LocalCluster, before: Action) -> None:
+    record = await booted(cluster)
+    for action in (before, Action.SOFT_DELETE):
+        await done(cluster, record, action)
+    ahead(cluster, HOUR + 1)
+    await reclaimed(cluster, record)
+    await nothing_is_left(cluster)
 
 
 async def test_by_force_it_is_gone_at_once(cluster: LocalCluster) -> None:

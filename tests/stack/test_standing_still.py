@@ -103,6 +103,57 @@ async def test_a_delete_does_not_wait_for_a_large_memory(
     assert cluster.domains() == {}
 
 
+@pytest.mark.parametrize("action", [Action.PAUSE, Action.SUSPEND])
+async def test_a_hard_reboot_goes_past_a_qemu_that_hangs(
+    cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch, action: Action
+) -> None:
+    """What its monitor is asked never returns, until somebody kills it."""
+    instance = await running(cluster)
+    hypervisor = cluster.hypervisors["host1"]
+    asked, killed = threading.Event(), threading.Event()
+
+    def hang(_: InstanceId) -> None:
+        asked.set()
+        assert killed.wait(20)
+        raise HypervisorRefused("The domain is gone.", "HYPERVISOR_REFUSED")
+
+    def kill(one: InstanceId) -> PowerState:
+        killed.set()
+        state: PowerState = plug(one)
+        return state
+
+    plug = hypervisor.force_off
+    for call in ("pause", "suspend", "abort_suspend"):
+        monkeypatch.setattr(hypervisor, call, hang, raising=False)
+    monkeypatch.setattr(hypervisor, "force_off", kill, raising=False)
+    hung = await cluster.act(instance, action)
+    assert await asyncio.to_thread(asked.wait, 10)
+    rebooted = await cluster.act(instance, Action.REBOOT, "out", Reboot(hard=True))
+    assert (await cluster.ended(rebooted.operation)).state is OperationState.SUCCEEDED
+    assert (await cluster.ended(hung.operation)).state is OperationState.CANCELLED
+    assert cluster.domains() == {instance: "running"}
+
+
+async def test_a_stop_pulls_the_plug_of_a_qemu_that_hangs(
+    cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = await running(cluster)
+    hypervisor = cluster.hypervisors["host1"]
+    killed = threading.Event()
+
+    def kill(one: InstanceId) -> PowerState:
+        killed.set()
+        state: PowerState = plug(one)
+        return state
+
+    plug = hypervisor.force_off
+    monkeypatch.setattr(hypervisor, "shut_down", lambda _: killed.wait(20), raising=False)
+    monkeypatch.setattr(hypervisor, "force_off", kill, raising=False)
+    stopped = await cluster.act(instance, Action.STOP)
+    assert (await cluster.ended(stopped.operation)).state is OperationState.SUCCEEDED
+    assert cluster.domains() == {instance: "shutdown"}
+
+
 async def test_a_guest_that_stands_still_is_not_asked_to_shut_down(cluster: LocalCluster) -> None:
     instance = await running(cluster)
     cluster.grace_seconds = 3600

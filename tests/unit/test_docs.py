@@ -199,6 +199,9 @@ def _task_of(action: Action) -> str:
 def _interrupts(guard: Guard) -> str:
     if guard.interrupts == set(TaskState):
         return "anything"
+    left = [code(task.value) for task in TaskState if task not in guard.interrupts]
+    if len(left) < len(guard.interrupts):
+        return f"anything but {every(iter(left))}"
     return every(code(task.value) for task in TaskState if task in guard.interrupts) or "nothing"
 
 

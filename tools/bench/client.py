@@ -1,10 +1,11 @@
 """A client of the gateway, as any other: gRPC over TLS, a token, and waiting for operations."""
 
 import asyncio
+import itertools
 import os
 import tomllib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -48,9 +49,11 @@ class Cloud:
         self._flavors = flavors_pb2_grpc.FlavorServiceStub(channel)
         self._images = images_pb2_grpc.ImageServiceStub(channel)
         self._boots = ("", "")
+        #: What an instance is resized to, in turns.
+        self._sizes: Iterator[str] = iter(())
 
-    async def choose(self, flavor: str, image: str) -> None:
-        """What to make instances of, by the names people use.
+    async def choose(self, flavor: str, image: str, other: str) -> None:
+        """What to make instances of, by the names people use; ``other`` is a flavor to resize to.
 
         Raises:
             Unexpected: There is no such flavor or image.
@@ -62,12 +65,16 @@ class Cloud:
             images_pb2.ListImagesRequest(), timeout=_PATIENCE, metadata=self._metadata
         )
         try:
+            names = {one.display_name: one.name for one in flavors.flavors}
+            self._sizes = itertools.cycle((names[other], names[flavor]))
             self._boots = (
-                next(one.name for one in flavors.flavors if one.display_name == flavor),
+                names[flavor],
                 next(one.name for one in images.images if one.display_name == image),
             )
-        except StopIteration:
-            raise Unexpected(f"There is no flavor {flavor}, or no image {image}.") from None
+        except (KeyError, StopIteration):
+            raise Unexpected(
+                f"There is no flavor {flavor} or {other}, or no image {image}."
+            ) from None
 
     async def create(self) -> operations_pb2.Operation:
         """Ask for an instance; what it is answered is durable."""
@@ -133,6 +140,17 @@ class Cloud:
         )
         return await self._becomes(
             pb.Instance.STATE_ACTIVE, self._instances.RebuildInstance, request
+        )
+
+    async def resize(self, name: str) -> pb.Instance:
+        """Give it another size and confirm that, and wait for both."""
+        resize = pb.ResizeInstanceRequest(
+            name=name, request_id=str(uuid.uuid4()), flavor=next(self._sizes)
+        )
+        await self._becomes(pb.Instance.STATE_VERIFY_RESIZE, self._instances.ResizeInstance, resize)
+        confirm = pb.ConfirmInstanceResizeRequest(name=name, request_id=str(uuid.uuid4()))
+        return await self._becomes(
+            pb.Instance.STATE_ACTIVE, self._instances.ConfirmInstanceResize, confirm
         )
 
     async def _becomes(

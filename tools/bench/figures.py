@@ -58,6 +58,7 @@ FIGURES: Final = (
     Figure("op_resume", "resume until settled", "ms", "power", 357),
     Figure("op_reboot", "hard reboot until settled", "ms", "power", 382),
     Figure("op_rebuild", "rebuild until settled", "ms", "remake"),
+    Figure("op_resize_confirm", "resize and confirm until settled", "ms", "remake"),
     Figure("get_alone", "get, alone", "ms", "get", 43, 4),
     Figure("get_concurrent", "gets, 16 in flight", "1/s", "get", 41, 800, larger_is_better=True),
     Figure("get_concurrent_time", "one get of 16 in flight", "ms", "get"),

@@ -155,7 +155,7 @@ class Bench:
         await self.empty()
 
     async def _remake(self) -> None:
-        """One instance that is made anew, again and again."""
+        """One instance that is made anew and changes its size, again and again."""
         cloud, notes = self._cloud, self._notes
         name = await cloud.boot()
 
@@ -163,6 +163,7 @@ class Bench:
             part.operations = _BLOCK
             for _ in range(_BLOCK):
                 await notes.timed("op_rebuild", cloud.rebuild(name))
+                await notes.timed("op_resize_confirm", cloud.resize(name))
 
         for _ in range(self._effort.changes // _BLOCK):
             await notes.part("remake", rounds)

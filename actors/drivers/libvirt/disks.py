@@ -16,6 +16,7 @@ import libvirt
 from actors.drivers.libvirt import disks_aside, disks_resized
 from actors.drivers.libvirt.build import NVRAM
 from actors.drivers.libvirt.errors import refused
+from actors.drivers.libvirt.extra_disks import ensure_extra_disks
 from actors.drivers.libvirt.layers import Layers
 from actors.drivers.libvirt.overlay import TEMPORARY, make_overlay
 from actors.drivers.libvirt.qcow2 import NotQcow2, Qcow2Header
@@ -300,7 +301,9 @@ class FileDisks:
                 disks_resized.lay_on(disk, base, record.source.disk.disk_format)
             disks_resized.grow(disk, size)
 
-        disks_resized.make(folder, incoming, sequence, grow)
+        disks_resized.make(folder, incoming, grow)
+        ensure_extra_disks(folder, record)
+        disks_resized.mark(folder, sequence)
 
     def files(self, instance: InstanceId) -> tuple[Path, ...]:
         """The files."""

@@ -1,7 +1,7 @@
 """Disks of another size: copies of the former ones, of which the root disk has grown.
 
 The former ones stay as they are, put aside on this host or on their own (why not an overlay on
-them: ``docs/decisions/0018``). A mark in the instance's folder says that all are made: what has no
+them: ``docs/decisions/0016``). A mark in the instance's folder says that all are made: what has no
 mark was cut off and is made again.
 """
 
@@ -33,7 +33,13 @@ def incoming_of(folder: Path, sequence: int) -> Path:
     return folder / f"incoming-{sequence}"
 
 
-def make(folder: Path, source: Path, sequence: int, grow: Callable[[Path], None]) -> None:
+def mark(folder: Path, sequence: int) -> None:
+    """Say so."""
+    mark_of(folder, sequence).touch()
+    sync(folder)
+
+
+def make(folder: Path, source: Path, grow: Callable[[Path], None]) -> None:
     """Copy the disks of ``source`` into the instance's folder; the root disk grows."""
     for left_over in (*disks_of(folder), *folder.glob(f"*{_TEMPORARY}")):
         left_over.unlink()
@@ -43,8 +49,6 @@ def make(folder: Path, source: Path, sequence: int, grow: Callable[[Path], None]
         if disk.name == _ROOT:
             grow(new)
         settle(new, folder / disk.name)
-    mark_of(folder, sequence).touch()
-    sync(folder)
 
 
 def lay_on(disk: Path, base: Path, base_format: DiskFormat) -> None:

@@ -357,9 +357,9 @@ class LibvirtHypervisor:
             bridges=bridges,
         )
         domain = domain_of(record, sequence, place)
-        if record.rescue is not None and files.rescue is not None:
+        if files.rescue is not None:
             disk = self._disks.rescue_path(record.id)
-            domain = rescued(domain, record.rescue, disk, files.rescue)
+            domain = rescued(domain, record, disk, files.rescue)
         return domain.to_text()
 
     def shut_down(self, instance: InstanceId) -> None:

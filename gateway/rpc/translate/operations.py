@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
+from actors.model.details import Snapshot
 from actors.model.errors import Kind
 from actors.model.instance import Fault, InstanceRecord
 from actors.model.operation import (
@@ -102,6 +103,7 @@ def _metadata(
         end_time=timestamp(record.finished),
         user=record.user,
         admin_password=admin_password,
+        image=f"images/{record.details.image}" if isinstance(record.details, Snapshot) else "",
     )
 
 

@@ -1213,7 +1213,9 @@ class StopInstanceRequest(_message.Message):
     request_id: _builtins.str
     """A UUID: the same request acts once."""
     grace_seconds: _builtins.float
-    """Seconds the guest is given to shut down by itself, 0 to 3600; 60 where it is not given."""
+    """Seconds the guest is given to shut down by itself, 0 to 3600. Where it is not given, the instance's flavor says
+    (`novaray:shutdown_timeout`), or its image (`os_shutdown_timeout`); else it is 60.
+    """
     def __init__(
         self,
         *,
@@ -1252,7 +1254,9 @@ class RebootInstanceRequest(_message.Message):
     hard: _builtins.bool
     """The plug instead of the button; also out of states in which no guest would listen."""
     grace_seconds: _builtins.float
-    """Seconds the guest is given to shut down by itself, 0 to 3600; 60 where it is not given. A hard reboot gives none."""
+    """Seconds the guest is given to shut down by itself, 0 to 3600. Where it is not given, the instance's flavor says
+    (`novaray:shutdown_timeout`), or its image (`os_shutdown_timeout`); else it is 60. A hard reboot gives none.
+    """
     def __init__(
         self,
         *,
@@ -1606,7 +1610,9 @@ class RebuildInstanceRequest(_message.Message):
     image: _builtins.str
     """`images/{id}`. The flavor must be large enough for it."""
     grace_seconds: _builtins.float
-    """Seconds the guest is given to shut down by itself, 0 to 3600; 60 where it is not given."""
+    """Seconds the guest is given to shut down by itself, 0 to 3600. Where it is not given, the instance's flavor says
+    (`novaray:shutdown_timeout`), or its image (`os_shutdown_timeout`); else it is 60.
+    """
     display_name: _builtins.str
     """A new name; empty keeps the old one."""
     key_name: _builtins.str
@@ -1678,7 +1684,9 @@ class RescueInstanceRequest(_message.Message):
     image: _builtins.str
     """`images/{id}` to boot; the instance's own image where it is not given."""
     grace_seconds: _builtins.float
-    """Seconds the guest is given to shut down by itself, 0 to 3600; 60 where it is not given."""
+    """Seconds the guest is given to shut down by itself, 0 to 3600. Where it is not given, the instance's flavor says
+    (`novaray:shutdown_timeout`), or its image (`os_shutdown_timeout`); else it is 60.
+    """
     admin_password: _builtins.str
     """The password of the rescue guest's administrator; made by the server where it is not given."""
     def __init__(
@@ -1718,7 +1726,9 @@ class UnrescueInstanceRequest(_message.Message):
     request_id: _builtins.str
     """A UUID: the same request acts once."""
     grace_seconds: _builtins.float
-    """Seconds the rescue guest is given to shut down by itself, 0 to 3600; 60 where it is not given."""
+    """Seconds the rescue guest is given to shut down by itself, 0 to 3600. Where it is not given, the instance's flavor
+    says, or its image; else it is 60.
+    """
     def __init__(
         self,
         *,
@@ -1950,7 +1960,9 @@ class ShelveInstanceRequest(_message.Message):
     request_id: _builtins.str
     """A UUID: the same request acts once."""
     grace_seconds: _builtins.float
-    """Seconds the guest is given to shut down by itself, 0 to 3600; 60 where it is not given."""
+    """Seconds the guest is given to shut down by itself, 0 to 3600. Where it is not given, the instance's flavor says
+    (`novaray:shutdown_timeout`), or its image (`os_shutdown_timeout`); else it is 60.
+    """
     def __init__(
         self,
         *,

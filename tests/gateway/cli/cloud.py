@@ -453,23 +453,6 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
     def ResumeInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._change(request, context, "RESUME")
 
-    def RestoreInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
-        return self._change(request, context, "RESTORE")
-
-    # What these do is tried against the gateway itself: test_edits.py.
-
-    def UpdateInstance(self, request: Any, context: Any) -> Instance:
-        raise NotImplementedError
-
-    def LockInstance(self, request: Any, context: Any) -> Instance:
-        raise NotImplementedError
-
-    def UnlockInstance(self, request: Any, context: Any) -> Instance:
-        raise NotImplementedError
-
-    def ResetInstanceState(self, request: Any, context: Any) -> Instance:
-        raise NotImplementedError
-
     def RebuildInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         answer = self._told(request, self._change(request, context, "REBUILD"))
         self._find(request.name, context).state = Instance.STATE_REBUILD
@@ -480,6 +463,15 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
 
     def UnrescueInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._change(request, context, "UNRESCUE")
+
+    def ResizeInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "RESIZE")
+
+    def ConfirmInstanceResize(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "CONFIRM_RESIZE", "ConfirmInstanceResize")
+
+    def RevertInstanceResize(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "REVERT_RESIZE", "RevertInstanceResize")
 
     def CreateInstanceImage(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._change(request, context, "CREATE_IMAGE", "CreateInstanceImage")

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 
 import libvirt
 import pytest
+from google.rpc import code_pb2
 
 from tests.live.stack import sight
 from tests.live.stack.client import Instance
@@ -164,6 +165,37 @@ def test_a_reboot_that_is_cut_off_happens_once(cloud: Cloud, guest: Guest) -> No
     client.succeeded(reboot.name)
     assert guest.pid == second
     client.log_in_appears([guest.name], times=2)
+
+
+def test_a_qemu_that_hangs_is_got_rid_of(cloud: Cloud) -> None:
+    """Stopped by a signal it answers nothing, and libvirt waits for it without end."""
+    client = cloud.client
+    guest = cloud.booted(UEC, cloud.head)
+    os.kill(first := guest.pid, signal.SIGSTOP)
+    pause = client.pause(guest.name)
+    client.succeeded(client.reboot(guest.name, hard=True).name)
+    assert client.get(guest.name).state == ACTIVE
+    assert guest.pid != first
+    assert client.ended(pause.name).error.code == code_pb2.CANCELLED
+
+    os.kill(guest.pid, signal.SIGSTOP)
+    client.succeeded(client.stop(guest.name, grace_seconds=2).name)
+    assert client.get(guest.name).state == SHUTOFF
+    assert guest.id not in sight.qemus(guest.host)
+
+
+def test_a_guest_that_sleeps_is_woken(cloud: Cloud, guest: Guest) -> None:
+    """ACPI S3: its process stays, its clock does not."""
+    client, pid = cloud.client, guest.pid
+    with client.watch() as watch:
+        inside(guest, "(sleep 1; echo mem | sudo tee /sys/power/state) >/dev/null 2>&1 &")
+        watch.seen(guest.name, SUSPENDED, 0)
+        assert guest.pid == pid
+        at = time.monotonic()
+        client.succeeded(client.resume(guest.name).name)
+        watch.seen(guest.name, ACTIVE, at)
+    assert guest.pid == pid
+    assert uptime(guest) > 0
 
 
 def test_what_guests_do_by_themselves_and_others_do_to_them_shows(cloud: Cloud) -> None:

@@ -1,13 +1,14 @@
 """What changes without an operation: who may, when, and what becomes of the record."""
 
 import itertools
+import pickle
 
 import pytest
 from pydantic import ValidationError
 
 from actors.lifecycle import machine
 from actors.lifecycle.edits import METADATA_STATES
-from actors.lifecycle.events import Edited, Effect, Interrupt, Requested
+from actors.lifecycle.events import Edited, Effect, Interrupt, Moved, Requested
 from actors.model.edits import (
     InstanceEdit,
     LockInstance,
@@ -17,9 +18,18 @@ from actors.model.edits import (
 )
 from actors.model.errors import ComputeError, Conflict, Forbidden, Stale
 from actors.model.ids import UserId
-from actors.model.instance import Fault, InstanceRecord, Lock, TaskState, VmState
-from actors.model.operation import Action
-from tests.local.records import NOW, command, instance
+from actors.model.instance import (
+    Fault,
+    InstanceRecord,
+    Lock,
+    PowerState,
+    Rescue,
+    Shelved,
+    TaskState,
+    VmState,
+)
+from actors.model.operation import Action, OperationState
+from tests.local.records import NOW, SOURCE, command, instance, operation
 
 MEMBERS = Lock(user=UserId("bob"), reason="audit")
 ADMINS = Lock(user=UserId("root"), by_admin=True, reason="evidence")
@@ -205,6 +215,22 @@ def test_what_never_ran_is_not_kept() -> None:
     assert soft_delete(instance())[0].task_state is TaskState.SOFT_DELETING
 
 
+def test_what_is_shelved_is_not_kept() -> None:
+    shelf = Shelved(image=SOURCE.image, disk=SOURCE.disk, virtual_size=1, original=SOURCE)
+    record = instance(vm_state=VmState.SHELVED, shelved=shelf)
+    assert soft_delete(record)[0].task_state is TaskState.DELETING
+
+
+def test_a_restore_ends_no_rescue() -> None:
+    for rescue, end in ((None, VmState.ACTIVE), (Rescue(source=SOURCE), VmState.RESCUED)):
+        record = instance(
+            vm_state=VmState.SOFT_DELETED, task_state=TaskState.RESTORING, rescue=rescue
+        )
+        done = operation(record, Action.RESTORE, state=OperationState.SUCCEEDED)
+        after, _ = machine.step(record, Moved(done, NOW, {}, PowerState.RUNNING))
+        assert after.vm_state is end
+
+
 def test_a_delete_under_way_answers_another() -> None:
     for task in (TaskState.DELETING, TaskState.SOFT_DELETING):
         record = instance(task_state=task)
@@ -221,3 +247,17 @@ def test_a_delete_wins_over_a_restore() -> None:
     after, effects = soft_delete(record)
     assert after.task_state is TaskState.SOFT_DELETING
     assert isinstance(effects[0], Interrupt)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (UpdateInstance, {"name": "web", "metadata": {"k": "v"}, "tags": ("a",)}),
+        (LockInstance, {"reason": "audit", "generation": 3}),
+        (UnlockInstance, {"admin": True}),
+        (ResetState, {"vm_state": VmState.ERROR}),
+    ],
+)
+def test_edits_travel_between_actors(kind: type[InstanceEdit], fields: dict[str, object]) -> None:
+    wanted = edit(kind, instance(), **fields)
+    assert pickle.loads(pickle.dumps(wanted)) == wanted

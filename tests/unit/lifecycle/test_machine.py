@@ -17,9 +17,9 @@ from actors.lifecycle.events import (
 from actors.lifecycle.guards import ALLOWED, REBOOT_SOFT, guard_of
 from actors.model.commands import InstanceCommand
 from actors.model.errors import Conflict, Stale
-from actors.model.instance import InstanceRecord, PowerState, TaskState, VmState
+from actors.model.instance import InstanceRecord, PowerState, Rescue, TaskState, VmState
 from actors.model.operation import Action, OperationState
-from tests.local.records import HOST, NOW, command, instance, operation
+from tests.local.records import HOST, NOW, SOURCE, command, instance, operation
 from tests.sagas.points import POWER
 
 LATER = NOW + timedelta(seconds=1)
@@ -60,10 +60,16 @@ def test_guards_are_novas() -> None:
     assert ALLOWED[Action.STOP].vm_states == {VmState.ACTIVE, VmState.ERROR}
     assert ALLOWED[Action.START].vm_states == {VmState.STOPPED}
     assert ALLOWED[Action.DELETE].vm_states == set(VmState) - {VmState.DELETED}
-    assert [a for a in Action if ALLOWED[a].interrupts == set(TaskState)] == [
-        Action.DELETE,
-        Action.SOFT_DELETE,
-    ]
+    assert [a for a in Action if ALLOWED[a].interrupts == set(TaskState)] == [Action.DELETE]
+    assert set(TaskState) - ALLOWED[Action.SOFT_DELETE].interrupts == {
+        TaskState.REBUILDING,
+        TaskState.RESCUING,
+        TaskState.UNRESCUING,
+    }
+    remade = {VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}
+    assert ALLOWED[Action.REBUILD].vm_states == remade
+    assert ALLOWED[Action.RESCUE].vm_states == remade
+    assert ALLOWED[Action.UNRESCUE].vm_states == {VmState.RESCUED}
     assert REBOOT_SOFT.vm_states == {VmState.ACTIVE}
     assert ALLOWED[Action.REBOOT].vm_states == {
         VmState.ACTIVE,
@@ -119,6 +125,9 @@ def test_a_request_for_an_older_generation_is_refused() -> None:
         (Action.RESUME, VmState.ACTIVE),
         (Action.SOFT_DELETE, VmState.SOFT_DELETED),
         (Action.RESTORE, VmState.ACTIVE),
+        (Action.REBUILD, VmState.ACTIVE),
+        (Action.RESCUE, VmState.RESCUED),
+        (Action.UNRESCUE, VmState.ACTIVE),
     ],
 )
 def test_success(action: Action, end: VmState) -> None:
@@ -129,6 +138,38 @@ def test_success(action: Action, end: VmState) -> None:
     assert (after.vm_state, after.task_state, after.fault) == (end, None, None)
     assert (after.launched == LATER) == (action is Action.CREATE)
     assert (after.terminated is not None) == (action is Action.DELETE)
+
+
+@pytest.mark.parametrize(
+    ("was", "power", "end"),
+    [
+        (VmState.ACTIVE, PowerState.RUNNING, VmState.ACTIVE),
+        (VmState.STOPPED, PowerState.SHUTDOWN, VmState.STOPPED),
+        (VmState.ERROR, PowerState.RUNNING, VmState.ACTIVE),
+    ],
+)
+def test_a_rebuilt_one_runs_unless_it_was_stopped(
+    was: VmState, power: PowerState, end: VmState
+) -> None:
+    record = instance(vm_state=was, task_state=TaskState.REBUILDING)
+    done = operation(record, Action.REBUILD, was=was, state=OperationState.SUCCEEDED)
+    after, _ = machine.step(record, Moved(done, LATER, {}, power))
+    assert after.vm_state is end
+
+
+def test_a_rescued_one_is_restored_as_it_was() -> None:
+    record = instance(
+        vm_state=VmState.SOFT_DELETED, task_state=TaskState.RESTORING, rescue=Rescue(source=SOURCE)
+    )
+    done = operation(record, Action.RESTORE, state=OperationState.SUCCEEDED)
+    after, _ = machine.step(record, Moved(done, LATER, {}, PowerState.RUNNING))
+    assert after.vm_state is VmState.RESCUED
+
+
+def test_a_rescue_guest_that_goes_off_is_still_a_rescue() -> None:
+    record = instance(vm_state=VmState.RESCUED, rescue=Rescue(source=SOURCE))
+    for power in PowerState:
+        assert observed(record, power).vm_state is VmState.RESCUED
 
 
 def test_only_a_failed_build_makes_an_error() -> None:

@@ -32,6 +32,7 @@ ASKED = {
     "op_resume",
     "op_reboot",
     "op_rebuild",
+    "op_resize_confirm",
     "memory_idle",
     "memory_1000",
     "processes",
