@@ -18,7 +18,7 @@ from actors.lifecycle.due import Agenda, Due, Policy, due
 from actors.lifecycle.events import OperationLost, PowerObserved
 from actors.lifecycle.guest_data import outdated, taken_over
 from actors.lifecycle.roster import Roster
-from actors.model.commands import CreateInstance, InstanceCommand
+from actors.model.commands import CloneInstance, CreateInstance, InstanceCommand
 from actors.model.edits import InstanceEdit
 from actors.model.errors import (
     AlreadyExists,
@@ -339,15 +339,15 @@ class InstanceActor:
 
     async def _told_as(self, command: CreateInstance) -> GuestData | None:
         """What a new guest is told: a clone, what its origin was."""
-        data, key = command.guest_data, command.guest_data_from
-        if data is None or key is None:
+        data = command.guest_data
+        if not isinstance(command, CloneInstance) or command.guest_data_from is None or not data:
             return data
-        text = await self._store.find(Table.GUEST_DATA, key)
+        text = await self._store.find(Table.GUEST_DATA, command.guest_data_from)
         if text is None:
             raise Conflict(
                 "The instance that is being cloned was made anew meanwhile. Clone it again.",
                 "CLONE_SOURCE_CHANGED",
-                key,
+                command.guest_data_from,
             )
         return taken_over(data, GuestData.model_validate_json(text), _INHERITED)
 

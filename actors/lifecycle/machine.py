@@ -23,8 +23,8 @@ from actors.lifecycle.events import (
 )
 from actors.lifecycle.grace import grace_of
 from actors.lifecycle.sizes import check_size, former_of
-from actors.model.commands import CreateInstance, InstanceCommand
-from actors.model.details import Reboot, Unshelve
+from actors.model.commands import CloneInstance, CreateInstance, InstanceCommand
+from actors.model.details import Clone, Reboot, Unshelve
 from actors.model.edits import InstanceEdit
 from actors.model.errors import Kind
 from actors.model.ids import operation_id
@@ -156,7 +156,7 @@ def create(command: CreateInstance, at: datetime) -> tuple[InstanceRecord, Opera
         action=Action.CREATE,
         request_id=command.request_id,
         wanted_host=command.host,
-        details=command.details,
+        details=Clone(origin=command.origin) if isinstance(command, CloneInstance) else None,
         created=at,
         updated=at,
     )

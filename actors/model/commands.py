@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from actors.model.base import Record
-from actors.model.details import Clone, Details
+from actors.model.details import Details
 from actors.model.flavor import Flavor
 from actors.model.guest_data import GuestData
 from actors.model.ids import InstanceId, OperationId, ProjectId, RequestId, UserId
@@ -52,14 +52,18 @@ class CreateInstance(Record):
     tags: Tags = ()
     config_drive: bool = False
     guest_data: GuestData | None = None
-    #: Its disk is made from another's. ``host`` is the other's then.
-    details: Clone | None = None
-    #: Of the other's guest data, what ``guest_data`` takes over: key, user data and files.
-    guest_data_from: OperationId | None = None
     availability_zone: str = "nova"
-    #: Only this host will do (that of the instance that is cloned, or an admin's wish; the gateway
-    #: checks).
+    #: Only this host will do (admins only; the gateway checks).
     host: str | None = None
+
+
+class CloneInstance(CreateInstance):
+    """Make an instance whose disk is made from another's, on the other's ``host``."""
+
+    #: The other, of the same project.
+    origin: InstanceId
+    #: Key of the other's guest data: ``guest_data`` takes over key, user data and files from it.
+    guest_data_from: OperationId | None = None
 
 
 class InstanceCommand(Record):

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors.lifecycle.guards import check_cloned
-from actors.model.commands import CreateInstance
-from actors.model.details import Clone
+from actors.model.commands import CloneInstance
 from actors.model.errors import Conflict, NotFound, Stale
 from actors.model.identity import Principal, Role
 from actors.model.ids import InstanceId, ProjectId, instance_id_for
@@ -51,7 +50,7 @@ class CloneCases:
             Forbidden: A reader.
             Conflict: The origin's state forbids it.
             Stale: The origin is not what the caller saw.
-            pydantic.ValidationError: The name breaks a limit of ``CreateInstance``.
+            pydantic.ValidationError: The name breaks a limit of ``CloneInstance``.
         """
         origin = await self._instances.get(caller, wanted.project, wanted.origin)
         need_role(caller, Role.MEMBER)
@@ -59,7 +58,7 @@ class CloneCases:
         instance = instance_id_for(wanted.project, request)
         name = wanted.name or origin.name[: _NAME_LIMIT - len(_SUFFIX)] + _SUFFIX
         data = await self._guests.make(caller, NewGuestData(), instance, request)
-        command = CreateInstance(
+        command = CloneInstance(
             instance=instance,
             project=wanted.project,
             user=caller.user,
@@ -74,8 +73,8 @@ class CloneCases:
             availability_zone=origin.availability_zone,
             host=origin.host,
             guest_data=data,
+            origin=origin.id,
             guest_data_from=origin.guest_data,
-            details=Clone(origin=origin.id),
         )
         try:
             check_cloned(origin, wanted.generation)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.model.commands import CreateInstance
-from actors.model.details import Clone
+from actors.model.commands import CloneInstance
 from actors.model.errors import HypervisorRefused, Unavailable
 from actors.model.guest_data import GuestData
 from actors.model.ids import InstanceId, RequestId, instance_id_for, operation_id
@@ -45,7 +44,7 @@ async def clone(cluster: LocalCluster, origin: InstanceRecord) -> Accepted:
     request = RequestId("clone")
     instance = instance_id_for(PROJECT, request)
     return await cluster.instances.create(
-        CreateInstance(
+        CloneInstance(
             instance=instance,
             project=PROJECT,
             user=USER,
@@ -57,8 +56,8 @@ async def clone(cluster: LocalCluster, origin: InstanceRecord) -> Accepted:
             guest_data=GuestData(
                 id=operation_id(instance, 1), instance=instance, admin_password="its own"
             ),
+            origin=origin.id,
             guest_data_from=origin.guest_data,
-            details=Clone(origin=origin.id),
         )
     )
 

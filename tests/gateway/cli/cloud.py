@@ -458,6 +458,22 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
         self._find(request.name, context).state = Instance.STATE_REBUILD
         return answer
 
+    def CloneInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        self.enter(request, context, "CloneInstance")
+        origin = self._find(request.name, context)
+        made = self.cloud.add_instance(
+            MADE_ID, request.display_name or f"{origin.display_name}-clone", state="BUILD", made=5
+        )
+        for time in ("launch_time", "host_hash", "host"):
+            made.ClearField(time)
+        made.update_time.CopyFrom(at(5))
+        operation = self.cloud.add_operation(made, "CREATE", request_id=request.request_id)
+        told = InstanceOperationMetadata()
+        operation.metadata.Unpack(told)
+        told.admin_password = "u7wKfV3m77Bv"
+        operation.metadata.Pack(told)
+        return operation
+
     def RescueInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._told(request, self._change(request, context, "RESCUE"))
 
