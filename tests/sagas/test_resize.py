@@ -238,6 +238,21 @@ async def test_the_former_host_is_away(cluster: LocalCluster, action: Action) ->
     assert there(cluster) == ({other: "running"} if stays else {})
 
 
+async def test_a_revert_waits_for_the_former_host(cluster: LocalCluster) -> None:
+    first = await booted(cluster)
+    await done(cluster, first, Action.RESIZE)
+    assert first.host is not None
+    await cluster.kill(first.host)
+    operation = await asked(cluster, first, Action.REVERT_RESIZE)
+    async with asyncio.timeout(10):
+        while not (await cluster.instances.operation(operation.id)).waiting_for:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert await cluster.store.load(Table.EVICTIONS) == ()
+    cluster.spawn(first.host)
+    await cluster.ended(operation)
+    await assert_as_it_was(cluster, first)
+
+
 async def test_what_comes_back_to_a_host_is_not_evicted(cluster: LocalCluster) -> None:
     """The host was away when it was to clean up, and has the instance again before it did."""
     first = await booted(cluster)
