@@ -54,7 +54,18 @@ _REBOOTED_OUT_OF: Final = frozenset(
     }
 )
 
-_BETWEEN_DISKS: Final = frozenset({TaskState.REBUILDING, TaskState.RESCUING, TaskState.UNRESCUING})
+_BETWEEN_DISKS: Final = frozenset(
+    {
+        TaskState.REBUILDING,
+        TaskState.RESCUING,
+        TaskState.UNRESCUING,
+        TaskState.RESIZE_PREP,
+        TaskState.RESIZE_MIGRATING,
+        TaskState.RESIZE_FINISH,
+        TaskState.RESIZE_CONFIRMING,
+        TaskState.RESIZE_REVERTING,
+    }
+)
 
 ALLOWED: Final[dict[Action, Guard]] = {
     # There is no instance yet: the create itself brings the record.

@@ -31,7 +31,7 @@ from gateway.cli.commands import (
     watch,
 )
 from gateway.cli.failures import Exit, Failure
-from gateway.cli.options import OTHER
+from gateway.cli.options import HISTORY
 from gateway.cli.output import Format, Output, ReaderGone, flush
 from gateway.cli.session import GlobalOptions
 from gateway.cli.settings import DEFAULT_TIMEOUT, Overrides
@@ -138,7 +138,7 @@ app.add_typer(
     name="operation",
     help="What was and is being done to servers.",
     epilog="Example:\n  nova operation list --server MyFirstInstance",
-    rich_help_panel=OTHER,
+    rich_help_panel=HISTORY,
 )
 
 

@@ -29,6 +29,8 @@ NO_HOST = refusal(
     node1="RamFilter: has 100 MiB left",
     node2="is down",
     more_hosts="3",
+    instance=MADE_ID,
+    operation=f"{MADE_ID}.1",
 )
 
 
@@ -325,11 +327,37 @@ def test_standing_still_and_going_on(cloud: Cloud, nova: Nova, word: str, state:
 
 def test_a_state_that_forbids_it(cloud: Cloud, nova: Nova) -> None:
     message = "Server MyFirstInstance is ACTIVE; only a SHUTOFF one can be started."
+    conflict = grpc.StatusCode.FAILED_PRECONDITION
     cloud.refuse["StartInstance"] = [
-        refusal(grpc.StatusCode.FAILED_PRECONDITION, "INVALID_STATE", message)
+        refusal(conflict, "INVALID_STATE", message, vm_state="active"),
+        refusal(conflict, "INVALID_STATE", "Cannot start it.", vm_state="suspended"),
     ]
     ran = nova("start", "MyFirstInstance")
     assert (ran.code, ran.err) == (1, f"ERROR (INVALID_STATE): {message}\n")
+    hint = "Hint: The way out of this state: nova resume SERVER.\n"
+    assert nova("start", "MyFirstInstance").err.endswith(hint)
+
+
+def test_a_field_is_not_told_twice(cloud: Cloud, nova: Nova) -> None:
+    problem = "'a' is not a name of the form b"
+    cloud.refuse["GetOperation"] = [
+        refusal(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "RESOURCE_NAME_INVALID",
+            f"The field name is wrong: {problem}.",
+            bad_field("name", problem),
+        )
+    ]
+    assert nova("operation", "show", "a").err.count(problem) == 1
+
+
+def test_help_is_also_a_command(nova: Nova) -> None:
+    assert nova("help").ok == nova("--help").ok
+    assert nova("help", "boot").ok == nova("boot", "--help").ok
+    assert nova("help", "operation", "list").ok == nova("operation", "list", "--help").ok
+    ran = nova("help", "bot")
+    assert ran.code == 2
+    assert "Did you mean 'boot'" in ran.err
 
 
 # --- operations --------------------------------------------------------------------------------

@@ -154,12 +154,6 @@ class Client:
         request = getattr(instances_pb2, f"{method}Request")(**fields)
         return self._act(getattr(self._instances, method), request)
 
-    def edit(self, method: str, **fields: Any) -> Instance:
-        """Change an instance at once, by the method's name; the instance as it became."""
-        request = getattr(instances_pb2, f"{method}Request")(**fields)
-        instance: Instance = getattr(self._instances, method)(request, timeout=_CALL_SECONDS)
-        return instance
-
     def _act(self, method: Any, request: Any) -> Operation:
         request.request_id = str(uuid.uuid4())
         operation: Operation = method(request, timeout=_CALL_SECONDS)
@@ -324,7 +318,9 @@ class Watch(threading.Thread):
         with self._came:
             return [instance.state for _, instance in self._seen if instance.name == name]
 
-    def seen(self, name: str, state: int, since: float, seconds: float = 30) -> float:
+    def seen(
+        self, name: str, state: "Instance.State.ValueType", since: float, seconds: float = 30
+    ) -> float:
         """When, after ``since``, an instance was seen in a state, with nothing being done to it."""
 
         def found() -> list[float]:
