@@ -126,4 +126,6 @@ async def test_a_name_that_is_wrong(cloud: Cloud, name: str) -> None:
         grpc.StatusCode.INVALID_ARGUMENT,
         "FIELD_INVALID",
     )
-    assert [one.field for one in problem.detail(BadRequest).field_violations] == ["display_name"]
+    bad = problem.details["BadRequest"]
+    assert isinstance(bad, BadRequest)
+    assert [one.field for one in bad.field_violations] == ["display_name"]

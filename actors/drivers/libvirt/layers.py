@@ -6,7 +6,7 @@ lies on it any more, which the disks' own headers say: a count would be wrong af
 Freezing: the disk's file gets a second name among the layers (link(2)), an empty overlay on it is
 made beside it, and the guest, should one run, goes on in that (virDomainSnapshotCreateXML). Cut off
 anywhere, the newest file of the folder has the guest's content as soon as the guest is off, and
-the next freeze first finishes what it finds. Why so: ``docs/decisions/0018``.
+the next freeze first finishes what it finds. Why so: ``docs/decisions/0017``.
 """
 
 import fcntl
