@@ -307,7 +307,7 @@ def _check_sum(image: Image, sha256: str, wanted: str | None) -> None:
         raise Invalid(
             f"What has come of image {image.id} has the checksum {sha256}, not {wanted}. Upload "
             "it again.",
-            "IMAGE_CHECKSUM_MISMATCH",
+            "UPLOAD_CHECKSUM_MISMATCH",
             metadata={"sha256": f"is not {sha256}"},
         )
 

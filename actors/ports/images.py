@@ -78,7 +78,7 @@ class Images(ImageBytes, Protocol):
 
         Raises:
             NotFound: No such image.
-            Invalid: The bytes are not those of this checksum (``IMAGE_CHECKSUM_MISMATCH``), or not
+            Invalid: The bytes are not those of this checksum (``UPLOAD_CHECKSUM_MISMATCH``), or not
                 what ``disk_format`` says, or not safe to open (``IMAGE_FORMAT``).
         """
         ...

@@ -75,7 +75,7 @@ class MemoryImages(MemoryPort):
         if sha256 not in (None, digest):
             self._put(found.evolve(status=ImageStatus.QUEUED))
             raise Invalid(
-                "Not those bytes.", "IMAGE_CHECKSUM_MISMATCH", metadata={"sha256": "is another"}
+                "Not those bytes.", "UPLOAD_CHECKSUM_MISMATCH", metadata={"sha256": "is another"}
             )
         self.contents[digest] = data
         return self._put(found.evolve(status=ImageStatus.ACTIVE, sha256=digest, size=len(data)))

@@ -137,7 +137,7 @@ async def test_other_bytes_than_were_announced(cloud: Cloud) -> None:
     await refused(upload(stream(made, end=PART, size_bytes=5)), invalid, "FIELD_INVALID")
     again = await cloud.member.images.CreateImage(new())
     wrong = stream(again, sha256="0" * 64)
-    await refused(upload(wrong), invalid, "IMAGE_CHECKSUM_MISMATCH")
+    await refused(upload(wrong), invalid, "UPLOAD_CHECKSUM_MISMATCH")
     twice = [pb.UploadImageRequest(start=next(stream(again)).start)] * 2
     await refused(upload(iter(twice)), invalid, "FIELD_INVALID")
     await refused(upload(iter(())), invalid, "FIELD_INVALID")

@@ -156,7 +156,7 @@ async def test_pieces_and_images_have_limits(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("content", "sha256", "reason"),
     [
-        (DISK, "0" * 64, "IMAGE_CHECKSUM_MISMATCH"),
+        (DISK, "0" * 64, "UPLOAD_CHECKSUM_MISMATCH"),
         (qcow2(backing=512), None, "IMAGE_FORMAT"),
         (qcow2(size=1 << 60), None, "IMAGE_FORMAT"),
         (b"", None, "IMAGE_EMPTY"),
