@@ -6,7 +6,7 @@ from pathlib import Path
 import libvirt
 import pytest
 
-from actors.drivers.libvirt import layers
+from actors.drivers.libvirt import domains, layers
 from actors.drivers.libvirt.qcow2 import Qcow2Header
 from actors.model.errors import Conflict, HypervisorRefused, NotFound
 from actors.model.instance import InstanceRecord, PowerState
@@ -289,5 +289,5 @@ def test_a_guest_s_other_disks_are_not_frozen(host: HostUnderTest) -> None:
     assert files(host, record) == ["disk.1.qcow2", "disk.qcow2", "disk.swap"]
     with host.raw() as conn:
         assert isinstance(conn, libvirt.virConnect)
-        targets = layers.domains.disk_targets(conn, host.domain_of(record))
+        targets = domains.disk_targets(conn, host.domain_of(record))
     assert targets == {"vda", "vdb"}

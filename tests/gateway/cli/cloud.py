@@ -459,20 +459,11 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
         return answer
 
     def CloneInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        name = request.display_name or f"{self._find(request.name, context).display_name}-clone"
         self.enter(request, context, "CloneInstance")
-        origin = self._find(request.name, context)
-        made = self.cloud.add_instance(
-            MADE_ID, request.display_name or f"{origin.display_name}-clone", state="BUILD", made=5
-        )
-        for time in ("launch_time", "host_hash", "host"):
-            made.ClearField(time)
-        made.update_time.CopyFrom(at(5))
-        operation = self.cloud.add_operation(made, "CREATE", request_id=request.request_id)
-        told = InstanceOperationMetadata()
-        operation.metadata.Unpack(told)
-        told.admin_password = "u7wKfV3m77Bv"
-        operation.metadata.Pack(told)
-        return operation
+        create = instances_pb2.CreateInstanceRequest(request_id=request.request_id)
+        create.instance.display_name = name
+        return self.CreateInstance(create, context)
 
     def RescueInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._told(request, self._change(request, context, "RESCUE"))
