@@ -1,8 +1,8 @@
 """The lifecycle of an instance: ``step(record, event) -> (record, effects)``.
 
 Pure: no clock, no I/O. The InstanceActor feeds it what happens, writes the record it returns, and
-    carries out the effects. ``guards.ALLOWED`` says what may begin; this module says what becomes
-    of it.
+carries out the effects. ``guards.ALLOWED`` says what may begin; this module says what becomes of
+it.
 """
 
 from datetime import datetime
@@ -285,8 +285,6 @@ def _succeeded(record: InstanceRecord, action: Action, at: datetime) -> Instance
     if action is Action.REBUILD and record.vm_state is VmState.STOPPED:
         # Nobody asked for it to be started.
         changed = changed.evolve(vm_state=VmState.STOPPED)
-    if action is Action.RESTORE and record.rescue is not None:
-        changed = changed.evolve(vm_state=VmState.RESCUED)
     if record.vm_state is VmState.RESIZED and record.power_state is PowerState.NOSTATE:
         # It was stopped, so nothing has been made of it where it is now.
         changed = changed.evolve(vm_state=_NOT_RUNNING.get(action, changed.vm_state))

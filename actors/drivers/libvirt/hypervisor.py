@@ -5,6 +5,7 @@ its domain looks like is ``build``'s, what libvirt's words mean ``errors``' and 
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -193,6 +194,8 @@ class LibvirtHypervisor:
             Conflict: The domain still runs on it.
         """
         with self._use_of_disks(instance, "removed") as conn:
+            # A qemu-img would go on writing to a file that has no name.
+            self._copies.end(conn, instance, sys.maxsize)
             self._disks.remove(conn, instance)
 
     def put_disks_aside(self, instance: InstanceId, sequence: int) -> None:
