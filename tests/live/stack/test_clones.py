@@ -56,6 +56,13 @@ def awake(guest: Guest, word: str) -> None:
     eventually(lambda: word in inside(guest, "cat /home/cirros/mark"), "ssh", _BOOT_SECONDS)
 
 
+def delete(cloud: Cloud, *guests: Guest) -> None:
+    """For good."""
+    for guest in guests:
+        asked = cloud.client.ask("DeleteInstance", name=guest.name, force=True)
+        cloud.client.succeeded(asked.name)
+
+
 def layers(host: TestHost) -> set[str]:
     """The names of the host's layers."""
     done = host.run(["sh", "-c", f"ls {sight.STATE}/layers 2>/dev/null"])
@@ -81,13 +88,12 @@ def test_a_clone_of_a_guest_that_runs(cloud: Cloud, origin: Guest) -> None:
 
     # Another one, of what there is by now; then the origin goes, and the clones stay.
     second = cloud.guest(clone(cloud, origin).instance)
-    client.succeeded(client.ask("DeleteInstance", name=origin.name, force=True).name)
+    delete(cloud, origin)
     client.succeeded(client.stop(first.name, grace_seconds=0).name)
     client.succeeded(client.start(first.name).name)
     awake(first, "wednesday")
     awake(second, "tuesday")
-    for guest in (first, second):
-        client.succeeded(client.ask("DeleteInstance", name=guest.name, force=True).name)
+    delete(cloud, first, second)
     assert layers(origin.host) == set()
 
 
@@ -100,3 +106,5 @@ def test_a_clone_of_a_guest_that_is_off(cloud: Cloud, origin: Guest) -> None:
     mark(copy, "tuesday")
     client.succeeded(client.start(origin.name).name)
     awake(origin, "monday")
+    delete(cloud, origin, copy)
+    assert layers(origin.host) == set()
