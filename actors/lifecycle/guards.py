@@ -9,7 +9,7 @@ from typing import Final
 
 from actors.model.commands import InstanceCommand
 from actors.model.details import Reboot
-from actors.model.errors import Conflict
+from actors.model.errors import Conflict, Stale
 from actors.model.instance import InstanceRecord, TaskState, VmState
 from actors.model.operation import Action
 
@@ -179,6 +179,33 @@ def check(record: InstanceRecord, command: InstanceCommand) -> None:
         raise busy(record, what, f"Wait for that to end, or {instead}.")
 
 
+#: What has a disk of its own on a host, with nothing in memory that belongs to it alone. Nova has
+#: no clone; what it copies while a guest runs, it copies in these states.
+_CLONED: Final = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED})
+
+
+def check_cloned(record: InstanceRecord, generation: int | None) -> None:
+    """Let an instance be cloned as it is now. A lock is no hindrance: nothing of it changes.
+
+    Raises:
+        Conflict: Its state forbids it, or something is being done to it.
+        Stale: It is not what the caller saw.
+    """
+    if generation is not None and generation != record.generation:
+        raise stale(record, generation)
+    what = Asked("clone", "clone")
+    if record.vm_state not in _CLONED:
+        raise refusal(
+            record,
+            what,
+            f"its state is {record.vm_state.value}.",
+            "Only an instance that runs, is paused or is stopped can be cloned.",
+            "INVALID_STATE",
+        )
+    if record.task_state is not None:
+        raise busy(record, what, "Wait for that to end.")
+
+
 def can_be_kept(record: InstanceRecord) -> bool:
     """Whether a delete leaves something that can be restored.
 
@@ -210,6 +237,15 @@ def busy(record: InstanceRecord, what: Asked, hint: str) -> Conflict:
     """Why something has to wait for what is being done to the instance."""
     doing = record.task_state.value.replace("-", " ").replace("_", " ") if record.task_state else ""
     return refusal(record, what, f"it is busy: {doing}.", hint, "INSTANCE_BUSY")
+
+
+def stale(record: InstanceRecord, generation: int) -> Stale:
+    """Why a caller who saw another generation has to look again."""
+    return Stale(
+        f"Instance {record.id} has changed since you read it. Read it again and repeat.",
+        "ETAG_MISMATCH",
+        f"asked for generation {generation}, have {record.generation}",
+    )
 
 
 def refusal(record: InstanceRecord, what: Asked, because: str, hint: str, reason: str) -> Conflict:

@@ -23,10 +23,10 @@ from actors.lifecycle.events import (
 )
 from actors.lifecycle.grace import grace_of
 from actors.lifecycle.sizes import check_size, former_of
-from actors.model.commands import CreateInstance, InstanceCommand
-from actors.model.details import Reboot, Unshelve
+from actors.model.commands import CloneInstance, CreateInstance, InstanceCommand
+from actors.model.details import Clone, Reboot, Unshelve
 from actors.model.edits import InstanceEdit
-from actors.model.errors import Kind, Stale
+from actors.model.errors import Kind
 from actors.model.ids import operation_id
 from actors.model.instance import Fault, InstanceRecord, PowerState, TaskState, VmState
 from actors.model.operation import Action, OperationRecord, OperationState
@@ -156,6 +156,7 @@ def create(command: CreateInstance, at: datetime) -> tuple[InstanceRecord, Opera
         action=Action.CREATE,
         request_id=command.request_id,
         wanted_host=command.host,
+        details=Clone(origin=command.origin) if isinstance(command, CloneInstance) else None,
         created=at,
         updated=at,
     )
@@ -247,11 +248,7 @@ def _edited(record: InstanceRecord, edit: InstanceEdit) -> tuple[InstanceRecord,
 
 def _check_generation(record: InstanceRecord, generation: int | None) -> None:
     if generation is not None and generation != record.generation:
-        raise Stale(
-            f"Instance {record.id} has changed since you read it. Read it again and repeat.",
-            "ETAG_MISMATCH",
-            f"asked for generation {generation}, have {record.generation}",
-        )
+        raise guards.stale(record, generation)
 
 
 def _moved(record: InstanceRecord, event: Moved) -> InstanceRecord:

@@ -2,11 +2,22 @@
 
 from collections.abc import Mapping
 
-from actors.model.operation import Action
+from actors.model.details import Clone
+from actors.model.operation import Action, OperationRecord
 from actors.ports.host import HostStep
 from actors.ports.network import PortRelease, PortRequest
 from actors.ports.scheduler import ClaimRequest, Release
 from actors.sagas.saga import OPERATION, Saga, Step, Work
+
+
+def clones(operation: OperationRecord) -> bool:
+    """Whether the disk is made from another instance's."""
+    return isinstance(operation.details, Clone)
+
+
+def starts_anew(operation: OperationRecord) -> bool:
+    """Whether the disk is made from the image."""
+    return not clones(operation)
 
 
 async def claim_host(work: Work) -> Mapping[str, object]:
@@ -60,7 +71,21 @@ BOOT = Saga(
         # No undo: the cache is the host's, and the next instance wants the image too.
         Step("image", HostStep.ENSURE_IMAGE, deadline_seconds=600.0),
         Step("network", HostStep.ENSURE_NETWORK, undo=HostStep.REMOVE_NETWORK),
-        Step("disk", HostStep.ENSURE_DISK, undo=HostStep.REMOVE_DISK, deadline_seconds=120.0),
+        Step(
+            "disk",
+            HostStep.ENSURE_DISK,
+            undo=HostStep.REMOVE_DISK,
+            when=starts_anew,
+            deadline_seconds=120.0,
+        ),
+        # Its undo leaves the other as it is: on a layer more, with what it had.
+        Step(
+            "disk",
+            HostStep.ENSURE_CLONED_DISK,
+            undo=HostStep.REMOVE_DISK,
+            when=clones,
+            deadline_seconds=120.0,
+        ),
         Step("domain", HostStep.ENSURE_RUNNING, undo=HostStep.ENSURE_ABSENT, deadline_seconds=60.0),
     ),
     attempts=3,

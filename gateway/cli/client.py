@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from gateway.cli.calls import failure_of, pages
 from gateway.cli.catalog_calls import CatalogCalls
+from gateway.cli.clone_calls import CloneCalls
 from gateway.cli.console_calls import ConsoleCalls
 from gateway.cli.edit_calls import EditCalls
 from gateway.cli.image_calls import ImageCalls
@@ -50,7 +51,14 @@ class _Operations(Protocol):
 
 
 class Client(
-    CatalogCalls, ConsoleCalls, EditCalls, ImageCalls, KeepingCalls, RebuildCalls, ResizeCalls
+    CatalogCalls,
+    CloneCalls,
+    ConsoleCalls,
+    EditCalls,
+    ImageCalls,
+    KeepingCalls,
+    RebuildCalls,
+    ResizeCalls,
 ):
     """One user's connection to one gateway."""
 

@@ -164,7 +164,10 @@ class Server:
     def _register(self, server: grpc.aio.Server) -> None:
         app = self.application
         instances_pb2_grpc.add_InstanceServiceServicer_to_server(
-            InstancesService(app.instances, app.edits, app.rebuilds, app.resizes, app.watch), server
+            InstancesService(
+                app.instances, app.edits, app.rebuilds, app.resizes, app.clones, app.watch
+            ),
+            server,
         )
         flavors_pb2_grpc.add_FlavorServiceServicer_to_server(
             FlavorsService(app.catalog, app.flavors), server

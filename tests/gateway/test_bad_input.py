@@ -150,6 +150,9 @@ OTHERS: list[tuple[str, Fields, grpc.StatusCode, str]] = [
         for verb, fields, code, reason in (
             ("Rebuild", {"name": NOWHERE, "image": "images/cirros"}, MISSING, "INSTANCE_NOT_FOUND"),
             ("Rebuild", {"name": NOWHERE}, INVALID, "RESOURCE_NAME_INVALID"),
+            ("Clone", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND"),
+            ("Clone", {"name": "vm"}, INVALID, "RESOURCE_NAME_INVALID"),
+            ("Clone", {"name": NOWHERE, "request_id": "x"}, INVALID, "REQUEST_ID_INVALID"),
             ("Rescue", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND"),
             ("Rescue", {"name": NOWHERE, "image": "x"}, INVALID, "RESOURCE_NAME_INVALID"),
             ("Unrescue", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND"),

@@ -147,7 +147,9 @@ class _Context:
 
 async def _handler_of(cloud: Cloud, border: Border) -> Any:
     app = cloud.server.application
-    service = InstancesService(app.instances, app.edits, app.rebuilds, app.resizes, app.watch)
+    service = InstancesService(
+        app.instances, app.edits, app.rebuilds, app.resizes, app.clones, app.watch
+    )
     method: Any = type("Details", (), {"method": "/novaray.v1.InstanceService/GetInstance"})
 
     async def continuation(_details: Any) -> Any:

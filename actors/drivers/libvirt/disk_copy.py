@@ -16,6 +16,7 @@ import libvirt
 from actors.drivers.libvirt import domains
 from actors.drivers.libvirt.disks import folder_of, make_folder, wanted_size
 from actors.drivers.libvirt.errors import refused
+from actors.drivers.libvirt.root_disk import ROOT, newest
 from actors.drivers.libvirt.settle import settle
 from actors.model.errors import Unavailable
 from actors.model.ids import InstanceId
@@ -79,7 +80,7 @@ class DiskCopies:
             domain.backupBegin(_backup_xml(conn, domain, partial), None, 0)
             return
         partial.unlink(missing_ok=True)
-        disk = path.parent / "disk.qcow2"
+        disk = newest(path.parent) or path.parent / ROOT
         command = ("qemu-img", "convert", "-f", "qcow2", "-O", "qcow2", str(disk), str(partial))
         self._running[partial] = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -176,7 +177,7 @@ def _backup_xml(conn: libvirt.virConnect, domain: libvirt.virDomain, target: Pat
     """The root disk into this file; no other disk."""
     backup = Element("domainbackup", mode="push")
     disks = SubElement(backup, "disks")
-    for name in _disk_names(conn, domain):
+    for name in domains.disk_targets(conn, domain):
         if name != _TARGET:
             SubElement(disks, "disk", name=name, backup="no")
             continue
@@ -184,11 +185,6 @@ def _backup_xml(conn: libvirt.virConnect, domain: libvirt.virDomain, target: Pat
         SubElement(disk, "driver", type="qcow2")
         SubElement(disk, "target", file=str(target))
     return tostring(backup, encoding="unicode")
-
-
-def _disk_names(conn: libvirt.virConnect, domain: libvirt.virDomain) -> set[str]:
-    ((_, stats),) = conn.domainListGetStats([domain], libvirt.VIR_DOMAIN_STATS_BLOCK, 0)
-    return {str(stats[f"block.{number}.name"]) for number in range(int(stats["block.count"]))}
 
 
 def _abort_backup(domain: libvirt.virDomain) -> None:

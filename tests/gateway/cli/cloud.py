@@ -458,6 +458,13 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
         self._find(request.name, context).state = Instance.STATE_REBUILD
         return answer
 
+    def CloneInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        name = request.display_name or f"{self._find(request.name, context).display_name}-clone"
+        self.enter(request, context, "CloneInstance")
+        create = instances_pb2.CreateInstanceRequest(request_id=request.request_id)
+        create.instance.display_name = name
+        return self.CreateInstance(create, context)
+
     def RescueInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._told(request, self._change(request, context, "RESCUE"))
 

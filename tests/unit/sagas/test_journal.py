@@ -49,7 +49,7 @@ def test_a_boot_is_two_moves() -> None:
         (HOST, [["claim"], ["stop"], ["mark"], ["image", "network", "disk", "domain"]]),
         (
             ELSEWHERE,
-            [["claim"], ["stop", "leave", "unplug"], ["mark"],
+            [["claim"], ["stop", "leave", "unplug", "flatten"], ["mark"],
              ["image", "network", "disk", "domain"]],
         ),
     ],
