@@ -332,10 +332,14 @@ def test_a_state_that_forbids_it(cloud: Cloud, nova: Nova) -> None:
         refusal(conflict, "INVALID_STATE", message, vm_state="active"),
         refusal(conflict, "INVALID_STATE", "Cannot start it.", vm_state="suspended"),
     ]
+    cloud.refuse["ResumeInstance"] = [
+        refusal(conflict, "INVALID_STATE", "No.", vm_state="paused", action="resume")
+    ]
     ran = nova("start", "MyFirstInstance")
     assert (ran.code, ran.err) == (1, f"ERROR (INVALID_STATE): {message}\n")
     hint = "Hint: The way out of this state: nova resume SERVER.\n"
     assert nova("start", "MyFirstInstance").err.endswith(hint)
+    assert "Hint" not in nova("resume", "MyFirstInstance").err
 
 
 def test_a_field_is_not_told_twice(cloud: Cloud, nova: Nova) -> None:
