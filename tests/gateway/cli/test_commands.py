@@ -140,6 +140,12 @@ def test_a_failed_operation_in_json(cloud: Cloud, nova: Nova) -> None:
     assert data["operation"]["error"]["reason"] == "NO_VALID_HOST"
 
 
+def test_each_action_has_a_word_of_its_own_while_it_is_polled() -> None:
+    actions = InstanceOperationMetadata.Action.keys()
+    words = {name.removeprefix("ACTION_").lower() for name in actions} - {"unspecified"}
+    assert words == set(progress.VERBS)
+
+
 @pytest.mark.slow
 def test_polling_outlives_a_gateway_that_restarts(cloud: Cloud, nova: Nova) -> None:
     # Four tries are one call to the command.
