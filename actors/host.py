@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 import ray
 
 from actors.drivers import disk_source
+from actors.drivers.clone_work import CloneWork
 from actors.drivers.console_log import read_console_log
 from actors.drivers.console_session import Console
 from actors.drivers.consoles import Consoles
@@ -122,6 +123,7 @@ class HostActor:
         self._volumes = VolumeWork(self._hypervisor, self._cache, self._threads, ports.clock)
         copies = CopyWork(self._hypervisor, ports.images, self._threads, ports.clock)
         resizes = ResizeWork(settings.id, ports.hosts, self._hypervisor, self._cache, self._threads)
+        clones = CloneWork(self._hypervisor, self._cache, self._threads, self._beside)
         self._work = GuestWork(
             self._hypervisor,
             self._network,
@@ -131,7 +133,7 @@ class HostActor:
             ports.clock,
             ports.gate,
             self._volumes,
-            {**copies.acts(), **resizes.acts()},
+            {**copies.acts(), **resizes.acts(), **clones.acts()},
         )
         self._lanes = Lanes()
         self._consoles = Consoles()
@@ -242,6 +244,17 @@ class HostActor:
         return await self._blocking(
             lambda: disk_source.read(self._hypervisor, instance, name, offset, length)
         )
+
+    @asynccontextmanager
+    async def _beside(self, instance: InstanceId) -> AsyncIterator[None]:
+        """Keep its operations waiting; what libvirt says of it meanwhile is told afterwards."""
+        lane = self._lanes.lane(instance)
+        async with lane.between_jobs(instance):
+            try:
+                yield
+            finally:
+                if self._observed.job_broken(instance, lane.newest):
+                    self._news.set()
 
     @ray.method
     async def console_output(self, instance: InstanceId, offset: int, limit: int) -> ConsoleOutput:
@@ -424,6 +437,7 @@ class HostActor:
         sources += [record.rescue.source for record in placed if record.rescue is not None]
         age = self._settings.unused_image_seconds
         try:
+            await self._blocking(self._hypervisor.sweep_layers)
             await self._cache.sweep(sources, self._settings.state_dir, clock.now().timestamp(), age)
         except OSError as error:
             _log.warning("host %s keeps its cached images: %s", self._settings.name, error)

@@ -16,9 +16,9 @@ import ray
 from actors.lifecycle import machine
 from actors.lifecycle.due import Agenda, Due, Policy, due
 from actors.lifecycle.events import OperationLost, PowerObserved
-from actors.lifecycle.guest_data import outdated
+from actors.lifecycle.guest_data import outdated, taken_over
 from actors.lifecycle.roster import Roster
-from actors.model.commands import CreateInstance, InstanceCommand
+from actors.model.commands import CloneInstance, CreateInstance, InstanceCommand
 from actors.model.edits import InstanceEdit
 from actors.model.errors import (
     AlreadyExists,
@@ -69,6 +69,8 @@ _DUE_SECONDS: Final = 1.0
 _DUE_AGAIN_SECONDS: Final = 60.0
 #: At most so many begin at one look.
 _DUE_AT_ONCE: Final = 100
+#: What a clone's guest is told as its origin's was: not the password, nor where it is.
+_INHERITED: Final = frozenset({"public_key", "user_data", "files"})
 #: Who asks for what happens by itself.
 _NOVARAY: Final = UserId("novaray")
 #: The longest a read waits for a write of the same instance.
@@ -325,7 +327,7 @@ class InstanceActor:
         operation = self._engine.begin(operation)
         cell = Cell(record, operation, self, self._engine, self._clock)
         try:
-            await cell.settle(command.guest_data)
+            await cell.settle(await self._told_as(command))
         except (AlreadyExists, Stale):
             gone = await self._store.find_instance(command.instance)
             if gone is None:
@@ -334,6 +336,20 @@ class InstanceActor:
         self._cells[record.id] = cell
         cell.resume()
         return Accepted(record, operation)
+
+    async def _told_as(self, command: CreateInstance) -> GuestData | None:
+        """What a new guest is told: a clone, what its origin was."""
+        data = command.guest_data
+        if not isinstance(command, CloneInstance) or command.guest_data_from is None or not data:
+            return data
+        text = await self._store.find(Table.GUEST_DATA, command.guest_data_from)
+        if text is None:
+            raise Conflict(
+                "The instance that is being cloned was made anew meanwhile. Clone it again.",
+                "CLONE_SOURCE_CHANGED",
+                command.guest_data_from,
+            )
+        return taken_over(data, GuestData.model_validate_json(text), _INHERITED)
 
     async def _born_before(self, command: CreateInstance, record: InstanceRecord) -> Accepted:
         first = await self._store.find_request(command.project, command.request_id)

@@ -26,6 +26,8 @@ from actors.handles.guests import GuestsHandle
 from actors.handles.hosts import HostHandle
 from actors.handles.instances import InstancesHandle
 from actors.handles.owners import ImagesHandle, NetworkHandle, SchedulerHandle, VolumesHandle
+from actors.lifecycle.clones import clone_of
+from actors.lifecycle.guards import check_cloned
 from actors.model.commands import InstanceCommand
 from actors.model.console import ConsoleKind, ConsoleSession, Screenshot
 from actors.model.details import Details, Reboot, Rebuild, Rebuilt, RescueBoot, Resize, Unrescue
@@ -39,7 +41,15 @@ from actors.model.edits import (
 )
 from actors.model.errors import NotFound, Unavailable
 from actors.model.flavor import Flavor
-from actors.model.ids import InstanceId, OperationId, RequestId, UserId
+from actors.model.guest_data import GuestData
+from actors.model.ids import (
+    InstanceId,
+    OperationId,
+    RequestId,
+    UserId,
+    instance_id_for,
+    operation_id,
+)
 from actors.model.image import BootSource
 from actors.model.instance import InstanceRecord, VmState
 from actors.model.operation import Action, OperationRecord
@@ -244,6 +254,23 @@ class InstanceHandle:
             Conflict: There is no resize to revert.
         """
         return await self._submit(Action.REVERT_RESIZE)
+
+    async def clone(self, name: str = "") -> OperationHandle:
+        """Make an instance whose disk begins as this one's is now, and who is told the same.
+
+        ``(await operation.get()).instance`` is the new one's id.
+
+        Raises:
+            Conflict: It neither runs, nor is paused or stopped, or something is being done to it.
+        """
+        origin = await self.get()
+        check_cloned(origin, None)
+        request = RequestId(str(uuid.uuid4()))
+        instance = instance_id_for(origin.project, request)
+        data = GuestData(id=operation_id(instance, 1), instance=instance)
+        command = clone_of(origin, instance, _USER, request, name, data)
+        accepted = await self._instances.create(command)
+        return OperationHandle(self._instances, accepted.operation.id)
 
     async def delete(self, *, force: bool = False) -> OperationHandle:
         """Delete it, whatever is being done to it. Durable when it returns.

@@ -9,6 +9,8 @@ export PATH="$PWD/.venv/bin:$PATH"
 readonly NAME=MyFirstInstance
 readonly IMAGE=cirros-0.3.4-x86_64-uec
 readonly FLAVOR=m1.tiny
+readonly LARGER=m1.small
+readonly SCREEN=build/$NAME.png
 readonly MANIFEST=build/guest/images.json
 # A guest without KVM on a busy machine needs a quarter of a minute; this is far more.
 readonly LOGIN_SECONDS=${DEMO_LOGIN_SECONDS:-240}
@@ -43,11 +45,27 @@ property() { nova show "$NAME" --format json 2>/dev/null | python -c "
 import json, sys
 print(json.load(sys.stdin).get('$1') or '')" 2>/dev/null || true; }
 
+# What has been done to it already, a word each, between spaces.
+actions() { nova instance-action-list "$NAME" --format json | python -c "
+import json, sys
+print('', *[one['action'] for one in json.load(sys.stdin) if not one['message']], '')"; }
+
+# step ACTION COMMAND…: run what shows the action, unless it is in $before.
+step() {
+    local action=$1
+    shift
+    [[ $before == *" $action "* ]] || run "$@"
+}
+
 heading "booting $NAME"
 status=$(property status)
 case $status in
     ACTIVE) echo "$NAME runs already." ;;
-    SHUTOFF) run nova start "$NAME" --poll ;;
+    SHUTOFF) run nova start --poll "$NAME" ;;
+    # Where an earlier demo was ended.
+    PAUSED) run nova unpause --poll "$NAME" ;;
+    SUSPENDED) run nova resume --poll "$NAME" ;;
+    VERIFY_RESIZE) run nova resize confirm --poll "$NAME" ;;
     '') run nova boot --image "$IMAGE" --flavor "$FLAVOR" --poll "$NAME" ;;
     *) fail "$NAME is in state $status. Look: nova show $NAME. Remove it: nova delete $NAME" ;;
 esac
@@ -80,16 +98,40 @@ until nova console-log "$NAME" >"$console" 2>/dev/null && grep -q 'login:' "$con
 done
 printf '\n\n$ nova console-log %s\n' "$NAME"
 tail -n 25 "$console"
+echo
 
+before=$(actions)
+heading "what else can be done to $NAME"
+step pause nova pause --poll "$NAME"
+step unpause nova unpause --poll "$NAME"
+step suspend nova suspend --poll "$NAME"
+step resume nova resume --poll "$NAME"
+step create_image nova image-create --poll "$NAME" "$NAME-image"
+# A small machine may have no room for it.
+if step resize nova resize --poll "$NAME" "$LARGER"; then
+    step confirm_resize nova resize confirm --poll "$NAME"
+fi
+run nova screenshot "$NAME" --file "$SCREEN"
+run nova instance-action-list "$NAME"
+run nova list
+
+namespace=$(ip netns list | grep -o '^qdhcp-[^ ]*' | head -n 1)
+address=$(nova show "$NAME" --format json | python -c "
+import json, sys
+print(json.load(sys.stdin)['addresses'][0]['address'])")
 cat <<END
 
 == $NAME runs. This took $SECONDS s in all. Try next:
 
-  nova console-log --follow $NAME
+  nova console $NAME            its serial console; Ctrl-] leaves it
+  ip netns exec $namespace ssh cirros@$address
+                                           password: cubswin:)
   nova stop --poll $NAME && nova start --poll $NAME
-  nova boot --image $IMAGE --flavor $FLAVOR --poll MySecondInstance
+  nova rebuild --poll $NAME $IMAGE
+  nova boot --image $NAME-image --flavor $FLAVOR --poll MySecondInstance
+  nova clone --poll $NAME MyThirdInstance
   nova delete --poll $NAME
-  nova --help
+  nova help                                all commands; nova help boot: one of them
 
   nova-manage status            what runs, and what memory it takes
   nova-manage down              stops the control plane; the VM runs on

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from actors.model.errors import Abandoned, Cancelled
+from actors.model.errors import Abandoned, Cancelled, Unavailable
 from actors.model.ids import InstanceId
 
 #: Fences of instances that left are kept for so many others: a late job of theirs is long gone
@@ -66,6 +66,24 @@ class Lane:
         finally:
             ringing.cancel()
         self.bell.clear()
+
+    @asynccontextmanager
+    async def between_jobs(self, instance: InstanceId) -> AsyncIterator[None]:
+        """Pass the empty lane with what is no operation on the instance: jobs wait meanwhile.
+
+        Raises:
+            Unavailable: ``LANE_BUSY``: it is not empty.
+        """
+        if self.busy:
+            raise Unavailable(
+                f"Something is being done to instance {instance}; this waits for it.", "LANE_BUSY"
+            )
+        self._jobs += 1
+        try:
+            async with self._turn:
+                yield
+        finally:
+            self._jobs -= 1
 
     @asynccontextmanager
     async def turn(self, instance: InstanceId, sequence: int) -> AsyncIterator[None]:

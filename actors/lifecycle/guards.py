@@ -9,7 +9,7 @@ from typing import Final
 
 from actors.model.commands import InstanceCommand
 from actors.model.details import Reboot
-from actors.model.errors import Conflict
+from actors.model.errors import Conflict, Stale
 from actors.model.instance import InstanceRecord, TaskState, VmState
 from actors.model.operation import Action
 
@@ -65,7 +65,18 @@ _REBOOTED_OUT_OF: Final = frozenset(
     }
 )
 
-_BETWEEN_DISKS: Final = frozenset({TaskState.REBUILDING, TaskState.RESCUING, TaskState.UNRESCUING})
+_BETWEEN_DISKS: Final = frozenset(
+    {
+        TaskState.REBUILDING,
+        TaskState.RESCUING,
+        TaskState.UNRESCUING,
+        TaskState.RESIZE_PREP,
+        TaskState.RESIZE_MIGRATING,
+        TaskState.RESIZE_FINISH,
+        TaskState.RESIZE_CONFIRMING,
+        TaskState.RESIZE_REVERTING,
+    }
+)
 
 ALLOWED: Final[dict[Action, Guard]] = {
     # There is no instance yet: the create itself brings the record.
@@ -184,14 +195,8 @@ def check(record: InstanceRecord, command: InstanceCommand) -> None:
         raise refusal(
             record, what, "its last resize never ended.", "Delete it.", "RESIZE_UNSETTLED"
         )
-    if command.action in _OF_THE_OWN_DISK and record.boots_from_volume:
-        raise refusal(
-            record,
-            what,
-            "it boots from a volume.",
-            "Make a snapshot of the volume once it is detached.",
-            "INSTANCE_BOOTS_FROM_VOLUME",
-        )
+    if command.action in _OF_THE_OWN_DISK:
+        check_disk(record, what)
     if guard.launched and record.launched is None and record.task_state is None:
         raise refusal(
             record, what, "it has never run.", "Delete it and boot another.", "INSTANCE_NEVER_RAN"
@@ -199,6 +204,50 @@ def check(record: InstanceRecord, command: InstanceCommand) -> None:
     if record.task_state is not None and record.task_state not in guard.interrupts:
         instead = "force the delete" if command.action is Action.SOFT_DELETE else "delete it"
         raise busy(record, what, f"Wait for that to end, or {instead}.")
+
+
+#: What has a disk of its own on a host, with nothing in memory that belongs to it alone. Nova has
+#: no clone; what it copies while a guest runs, it copies in these states.
+_CLONED: Final = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED})
+
+
+def check_cloned(record: InstanceRecord, generation: int | None) -> None:
+    """Let an instance be cloned as it is now. A lock is no hindrance: nothing of it changes.
+
+    Raises:
+        Conflict: Its state forbids it, or something is being done to it.
+        Stale: It is not what the caller saw.
+    """
+    if generation is not None and generation != record.generation:
+        raise stale(record, generation)
+    what = Asked("clone", "clone")
+    if record.vm_state not in _CLONED:
+        raise refusal(
+            record,
+            what,
+            f"its state is {record.vm_state.value}.",
+            "Only an instance that runs, is paused or is stopped can be cloned.",
+            "INVALID_STATE",
+        )
+    if record.task_state is not None:
+        raise busy(record, what, "Wait for that to end.")
+    check_disk(record, what)
+
+
+def check_disk(record: InstanceRecord, what: Asked) -> None:
+    """Let what has a root disk of its own pass.
+
+    Raises:
+        Conflict: It boots from a volume.
+    """
+    if record.boots_from_volume:
+        raise refusal(
+            record,
+            what,
+            "it boots from a volume.",
+            "Make a snapshot of the volume once it is detached.",
+            "INSTANCE_BOOTS_FROM_VOLUME",
+        )
 
 
 def can_be_kept(record: InstanceRecord) -> bool:
@@ -232,6 +281,15 @@ def busy(record: InstanceRecord, what: Asked, hint: str) -> Conflict:
     """Why something has to wait for what is being done to the instance."""
     doing = record.task_state.value.replace("-", " ").replace("_", " ") if record.task_state else ""
     return refusal(record, what, f"it is busy: {doing}.", hint, "INSTANCE_BUSY")
+
+
+def stale(record: InstanceRecord, generation: int) -> Stale:
+    """Why a caller who saw another generation has to look again."""
+    return Stale(
+        f"Instance {record.id} has changed since you read it. Read it again and repeat.",
+        "ETAG_MISMATCH",
+        f"asked for generation {generation}, have {record.generation}",
+    )
 
 
 def refusal(record: InstanceRecord, what: Asked, because: str, hint: str, reason: str) -> Conflict:

@@ -1,8 +1,8 @@
 """The lifecycle of an instance: ``step(record, event) -> (record, effects)``.
 
 Pure: no clock, no I/O. The InstanceActor feeds it what happens, writes the record it returns, and
-    carries out the effects. ``guards.ALLOWED`` says what may begin; this module says what becomes
-    of it.
+carries out the effects. ``guards.ALLOWED`` says what may begin; this module says what becomes of
+it.
 """
 
 from datetime import datetime
@@ -23,10 +23,10 @@ from actors.lifecycle.events import (
 )
 from actors.lifecycle.grace import grace_of
 from actors.lifecycle.sizes import check_size, former_of
-from actors.model.commands import CreateInstance, InstanceCommand
-from actors.model.details import AttachVolume, Reboot, Unshelve
+from actors.model.commands import CloneInstance, CreateInstance, InstanceCommand
+from actors.model.details import AttachVolume, Clone, Details, Reboot, Unshelve
 from actors.model.edits import InstanceEdit
-from actors.model.errors import Kind, Stale
+from actors.model.errors import Kind
 from actors.model.ids import operation_id
 from actors.model.instance import Fault, InstanceRecord, PowerState, TaskState, VmState
 from actors.model.operation import Action, OperationRecord, OperationState
@@ -158,13 +158,15 @@ def create(command: CreateInstance, at: datetime) -> tuple[InstanceRecord, Opera
         action=Action.CREATE,
         request_id=command.request_id,
         wanted_host=command.host,
-        details=_root_of(command),
+        details=_details_of(command),
         created=at,
         updated=at,
     )
 
 
-def _root_of(command: CreateInstance) -> AttachVolume | None:
+def _details_of(command: CreateInstance) -> Details | None:
+    if isinstance(command, CloneInstance):
+        return Clone(origin=command.origin)
     if command.boot_volume is None:
         return None
     return AttachVolume(
@@ -258,11 +260,7 @@ def _edited(record: InstanceRecord, edit: InstanceEdit) -> tuple[InstanceRecord,
 
 def _check_generation(record: InstanceRecord, generation: int | None) -> None:
     if generation is not None and generation != record.generation:
-        raise Stale(
-            f"Instance {record.id} has changed since you read it. Read it again and repeat.",
-            "ETAG_MISMATCH",
-            f"asked for generation {generation}, have {record.generation}",
-        )
+        raise guards.stale(record, generation)
 
 
 def _moved(record: InstanceRecord, event: Moved) -> InstanceRecord:
@@ -299,8 +297,6 @@ def _succeeded(record: InstanceRecord, action: Action, at: datetime) -> Instance
     if action is Action.REBUILD and record.vm_state is VmState.STOPPED:
         # Nobody asked for it to be started.
         changed = changed.evolve(vm_state=VmState.STOPPED)
-    if action is Action.RESTORE and record.rescue is not None:
-        changed = changed.evolve(vm_state=VmState.RESCUED)
     if record.vm_state is VmState.RESIZED and record.power_state is PowerState.NOSTATE:
         # It was stopped, so nothing has been made of it where it is now.
         changed = changed.evolve(vm_state=_NOT_RUNNING.get(action, changed.vm_state))

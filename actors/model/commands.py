@@ -12,7 +12,14 @@ from actors.model.base import Record
 from actors.model.details import Details
 from actors.model.flavor import Flavor
 from actors.model.guest_data import GuestData
-from actors.model.ids import InstanceId, ProjectId, RequestId, UserId, VolumeId
+from actors.model.ids import (
+    InstanceId,
+    OperationId,
+    ProjectId,
+    RequestId,
+    UserId,
+    VolumeId,
+)
 from actors.model.image import BootSource
 from actors.model.labels import Description, InstanceName, Metadata, Tags
 from actors.model.operation import Action
@@ -59,6 +66,15 @@ class CreateInstance(Record):
     delete_boot_volume: bool = False
     #: Only this host will do (admins only; the gateway checks).
     host: str | None = None
+
+
+class CloneInstance(CreateInstance):
+    """Make an instance whose disk is made from another's, on the other's ``host``."""
+
+    #: The other, of the same project.
+    origin: InstanceId
+    #: Key of the other's guest data: ``guest_data`` takes over key, user data and files from it.
+    guest_data_from: OperationId | None = None
 
 
 class InstanceCommand(Record):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from actors.model.base import StoredRecord
 from actors.model.flavor import Flavor
-from actors.model.ids import ImageId, VolumeId
+from actors.model.ids import ImageId, InstanceId, VolumeId
 from actors.model.image import BootSource
 from actors.model.image_commands import ImageName, Properties
 from actors.model.instance import AttachedVolume, Rescue
@@ -73,6 +73,14 @@ class Resize(StoredRecord):
     flavor: Flavor
 
 
+class Clone(StoredRecord):
+    """The instance's disk is made from that of another as it then is."""
+
+    kind: Literal["clone"] = "clone"
+    #: Of the same project, on the host that this one will be on.
+    origin: InstanceId
+
+
 class Backup(StoredRecord):
     """One of several images of an instance that take turns (Nova: ``createBackup``)."""
 
@@ -126,6 +134,7 @@ Details = Annotated[
     | RescueBoot
     | Unrescue
     | Resize
+    | Clone
     | Snapshot
     | Unshelve
     | AttachVolume

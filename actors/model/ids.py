@@ -39,6 +39,14 @@ def image_id_for(project: ProjectId, request_id: RequestId) -> ImageId:
     return ImageId(str(uuid.uuid5(_NAMESPACE, f"images/{project}/{request_id}")))
 
 
+def instance_image_id_for(project: ProjectId, request_id: RequestId) -> ImageId:
+    """The id of the image that this request makes of an instance.
+
+    Not that of an upload with the same request id: one that fails removes its image.
+    """
+    return ImageId(str(uuid.uuid5(_NAMESPACE, f"instance images/{project}/{request_id}")))
+
+
 def flavor_id_for(request_id: RequestId) -> FlavorId:
     """The id of the flavor that this request creates where its caller chose none: a UUID.
 

@@ -119,9 +119,6 @@ _NOVA_POWER_CODE = {
 _POWER_WORDS = {PowerState.NOSTATE: "gone", PowerState.SHUTDOWN: "shut down"}
 
 
-_POWER_WORDS = {PowerState.NOSTATE: "gone", PowerState.SHUTDOWN: "shut down"}
-
-
 class Status(StrEnum):
     """What a client sees. Derived from the axes by ``lifecycle.status``, never stored."""
 

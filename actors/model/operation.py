@@ -11,7 +11,15 @@ from pydantic import Field
 
 from actors.model.base import Instant, StoredRecord
 from actors.model.details import Details
-from actors.model.ids import HostId, InstanceId, OperationId, ProjectId, RequestId, UserId
+from actors.model.ids import (
+    HostId,
+    ImageId,
+    InstanceId,
+    OperationId,
+    ProjectId,
+    RequestId,
+    UserId,
+)
 from actors.model.instance import Fault, Former, VmState
 
 
@@ -137,6 +145,8 @@ class OperationRecord(StoredRecord):
     #: What the instance was before a resize: of a resize itself what it is when it begins, else
     #: what a resize left to be confirmed or reverted.
     former: Former | None = None
+    #: What an operation that it interrupted was still making: nobody else will remove it.
+    unfinished_image: ImageId | None = None
     #: What it waits for, in words; empty when it moves.
     waiting_for: str = ""
     #: A delete, or the caller, wants it to end: no further step begins, what was done is undone.

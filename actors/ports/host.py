@@ -30,6 +30,10 @@ class HostStep(StrEnum):
     ENSURE_UNPAUSED = "ensure_unpaused"
     #: The guest's memory is on disk, from where ENSURE_RUNNING brings it back.
     ENSURE_SUSPENDED = "ensure_suspended"
+    #: The root disk, as that of the instance that ``Clone`` names is now.
+    ENSURE_CLONED_DISK = "ensure_cloned_disk"
+    #: The root disk shares nothing with others of its host but its base image.
+    ENSURE_FLAT_DISK = "ensure_flat_disk"
     #: A copy of the root disk as of one moment, in a file that stands by itself.
     COPY_DISK = "copy_disk"
     #: The copy's bytes are those of the image that ``Snapshot`` names, which is ACTIVE.

@@ -93,6 +93,31 @@ class Hypervisor(Protocol):
         """
         ...
 
+    def clone_disk(self, record: InstanceRecord, origin: InstanceId, base: Path) -> None:
+        """The root disk, as that of ``origin`` is now; ephemeral and swap disks are new.
+
+        The other's guest runs on. Both disks lie on what they share. Already there: nothing is
+        done.
+
+        Raises:
+            NotFound: The other has no disk here any more.
+            Conflict: The other does not lie on ``base`` any more, is suspended, or its disk has
+                been frozen too many times.
+        """
+        ...
+
+    def flatten_disk(self, record: InstanceRecord, base: Path) -> None:
+        """Let the root disk lie on ``base`` alone: it can leave this host.
+
+        Raises:
+            Conflict: The domain runs on it.
+        """
+        ...
+
+    def sweep_layers(self) -> None:
+        """Remove what disks shared and none lies on any more."""
+        ...
+
     def remove_disk(self, instance: InstanceId) -> None:
         """Remove the root disk, and the instance's folder with its console log."""
         ...

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from actors.model.details import AttachVolume
-from actors.model.operation import Action
+from actors.model.details import AttachVolume, Clone
+from actors.model.operation import Action, OperationRecord
 from actors.ports.host import HostStep
 from actors.ports.network import PortRelease, PortRequest
 from actors.ports.scheduler import ClaimRequest, Release
@@ -17,6 +17,16 @@ from actors.sagas.volumes import (
     reserve_volume,
     unmark_attached,
 )
+
+
+def clones(operation: OperationRecord) -> bool:
+    """Whether the disk is made from another instance's."""
+    return isinstance(operation.details, Clone)
+
+
+def starts_anew(operation: OperationRecord) -> bool:
+    """Whether the disk is made from the image."""
+    return not clones(operation)
 
 
 async def claim_host(work: Work) -> Mapping[str, object]:
@@ -89,7 +99,21 @@ BOOT = Saga(
             when=brings_volume,
             deadline_seconds=VOLUME_SECONDS,
         ),
-        Step("disk", HostStep.ENSURE_DISK, undo=HostStep.REMOVE_DISK, deadline_seconds=120.0),
+        Step(
+            "disk",
+            HostStep.ENSURE_DISK,
+            undo=HostStep.REMOVE_DISK,
+            when=starts_anew,
+            deadline_seconds=120.0,
+        ),
+        # Its undo leaves the other as it is: on a layer more, with what it had.
+        Step(
+            "disk",
+            HostStep.ENSURE_CLONED_DISK,
+            undo=HostStep.REMOVE_DISK,
+            when=clones,
+            deadline_seconds=120.0,
+        ),
         Step("domain", HostStep.ENSURE_RUNNING, undo=HostStep.ENSURE_ABSENT, deadline_seconds=60.0),
         Step("confirm", confirm_attached, when=brings_volume),
     ),

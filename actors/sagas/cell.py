@@ -36,6 +36,7 @@ from actors.ports.host import HostStep
 from actors.ports.store import Eviction
 from actors.sagas import journal
 from actors.sagas.engine import Engine
+from actors.sagas.snapshot import unfinished_image
 
 _log: Final = logging.getLogger(__name__)
 
@@ -151,7 +152,9 @@ class Cell:
                     case Interrupt():
                         written.append(self._interrupted(now))
                     case Begin(operation):
-                        written.append(self._engine.begin(operation))
+                        left = unfinished_image(self.operation) if written else None
+                        begun = operation.evolve(unfinished_image=left)
+                        written.append(self._engine.begin(begun))
             if not written:
                 return Accepted(instance=self._record, operation=self.operation)
             data = command.guest_data

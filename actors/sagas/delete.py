@@ -9,6 +9,7 @@ from actors.sagas.boot import release_claim, remove_ports
 from actors.sagas.resize import crosses
 from actors.sagas.saga import Place, Saga, Step
 from actors.sagas.shelve import forget_shelved
+from actors.sagas.snapshot import forget_unfinished, is_unfinished
 from actors.sagas.volumes import release_volumes
 
 DELETE = Saga(
@@ -34,6 +35,7 @@ DELETE = Saga(
         Step("claim", release_claim, beside=True),
         Step("shelved", forget_shelved, beside=True),
         Step("volumes", release_volumes, beside=True),
+        Step("unfinished", forget_unfinished, when=is_unfinished, beside=True),
     ),
     only_forward=True,
 )

@@ -11,6 +11,7 @@ from actors.model.operation import Action
 from actors.ports.host import HostStep
 from actors.sagas.resize import SETTLE
 from actors.sagas.saga import Saga, Step
+from actors.sagas.snapshot import forget_unfinished, is_unfinished
 
 #: How a guest is started that has its disk. The host may have been restarted since, and its bridges
 #: with it.
@@ -63,6 +64,11 @@ RESUME = Saga(
 
 SOFT_DELETE = Saga(
     Action.SOFT_DELETE,
-    (Step("domain", HostStep.ENSURE_STOPPED, deadline_seconds=60.0), *SETTLE),
+    (
+        Step("domain", HostStep.ENSURE_STOPPED, deadline_seconds=60.0),
+        Step("copy", HostStep.REMOVE_COPY, when=is_unfinished),
+        Step("unfinished", forget_unfinished, when=is_unfinished),
+        *SETTLE,
+    ),
 )
 RESTORE = Saga(Action.RESTORE, _TO_RUNNING)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from actors.model.details import Rebuild, Rebuilt
 from actors.model.errors import Internal
-from actors.model.instance import VmState
+from actors.model.instance import InstanceRecord, VmState
 from actors.model.operation import Action, OperationRecord
 from actors.ports.host import HostStep
 from actors.sagas.saga import Saga, Step, Work
@@ -25,9 +25,9 @@ def _starts(operation: OperationRecord) -> bool:
 
 async def mark_rebuilt(work: Work) -> Mapping[str, object]:
     """From here on the record is that of the new guest."""
-    operation, to = work.operation, _details(work.operation).to
+    operation, details = work.operation, _details(work.operation)
     return {
-        **_fields(to, to),
+        **_fields(work.record, details.to, details.before, details.to),
         "guest_data": operation.guest_data or operation.guest_data_before,
     }
 
@@ -38,17 +38,23 @@ async def mark_as_before(work: Work) -> Mapping[str, object]:
     if details.before is None:
         return {}
     return {
-        **_fields(details.before, details.to),
+        **_fields(work.record, details.before, details.to, details.to),
         "guest_data": work.operation.guest_data_before,
     }
 
 
-def _fields(values: Rebuilt, asked: Rebuilt) -> Mapping[str, object]:
-    """What the rebuild sets of the record: nothing that it was not asked for."""
+def _fields(
+    record: InstanceRecord, values: Rebuilt, known: Rebuilt | None, asked: Rebuilt
+) -> Mapping[str, object]:
+    """What the rebuild sets of the record.
+
+    Nothing that it was not asked for; and of name and metadata nothing that somebody has edited
+    since they were ``known``: the later word counts.
+    """
     fields: dict[str, object] = {"source": values.source}
-    if asked.name is not None:
+    if asked.name is not None and (known is None or record.name == known.name):
         fields["name"] = values.name
-    if asked.metadata is not None:
+    if asked.metadata is not None and (known is None or record.metadata == known.metadata):
         fields["metadata"] = values.metadata
     if asked.key_name is not None:
         fields["key_name"] = values.key_name or None

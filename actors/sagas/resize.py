@@ -121,6 +121,14 @@ RESIZE = Saga(
         # the undo above or by its owner, makes both anew.
         Step("leave", HostStep.ENSURE_ABSENT, when=crosses, at=Place.FORMER),
         Step("unplug", HostStep.REMOVE_NETWORK, when=crosses, at=Place.FORMER),
+        # What it shares there with others stays there. No undo: its content is the same.
+        Step(
+            "flatten",
+            HostStep.ENSURE_FLAT_DISK,
+            when=crosses,
+            at=Place.FORMER,
+            deadline_seconds=_COPY_SECONDS,
+        ),
         Step("mark", mark_resized, undo=mark_as_before),
         Step("image", HostStep.ENSURE_IMAGE, deadline_seconds=600.0),
         Step("network", HostStep.ENSURE_NETWORK, undo=HostStep.REMOVE_NETWORK),

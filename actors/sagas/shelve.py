@@ -63,6 +63,11 @@ async def mark_shelved(work: Work) -> Mapping[str, object]:
     )
 
 
+async def unmark_shelved(_: Work) -> Mapping[str, object]:
+    """Its image goes: a cancel came while the record learned of it."""
+    return {"shelved": None}
+
+
 async def mark_unshelved(work: Work) -> Mapping[str, object]:
     """The instance's disk starts from its own image now."""
     shelved = work.record.shelved
@@ -101,7 +106,7 @@ SHELVE = Saga(
         # No undo: what stood still cannot be made to stand still where it was.
         Step("off", HostStep.ENSURE_STOPPED, when=rested, deadline_seconds=60.0),
         *IMAGE_STEPS,
-        Step("mark", mark_shelved),
+        Step("mark", mark_shelved, undo=unmark_shelved),
     ),
 )
 

@@ -7,6 +7,7 @@ from actors.ports.compute import Compute
 from gateway.app.attachments import AttachmentCases
 from gateway.app.auth import Authenticator
 from gateway.app.catalog import CatalogCases
+from gateway.app.clones import CloneCases
 from gateway.app.consoles import ConsoleCases
 from gateway.app.edits import EditCases
 from gateway.app.feed import Feed
@@ -61,6 +62,7 @@ class Application:
         self.attachments: Final = AttachmentCases(self.instances, compute.volumes)
         self.rebuilds: Final = RebuildCases(self.instances, self.catalog, guests)
         self.resizes: Final = ResizeCases(self.instances, self.catalog)
+        self.clones: Final = CloneCases(self.instances, compute.instances, guests)
         self.edits: Final = EditCases(compute.instances)
         self.consoles: Final = ConsoleCases(
             self.instances, compute.instances, compute.guests, signer

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from gateway.cli.calls import failure_of, pages
 from gateway.cli.catalog_calls import CatalogCalls
+from gateway.cli.clone_calls import CloneCalls
 from gateway.cli.console_calls import ConsoleCalls
 from gateway.cli.edit_calls import EditCalls
 from gateway.cli.image_calls import ImageCalls
@@ -52,6 +53,7 @@ class _Operations(Protocol):
 
 class Client(
     CatalogCalls,
+    CloneCalls,
     ConsoleCalls,
     EditCalls,
     ImageCalls,

@@ -11,6 +11,7 @@ from gateway.cli.commands import (
     actions,
     attach,
     catalog,
+    clone,
     console,
     describe,
     flavors,
@@ -33,7 +34,7 @@ from gateway.cli.commands import (
     watch,
 )
 from gateway.cli.failures import Exit, Failure
-from gateway.cli.options import OTHER
+from gateway.cli.options import HISTORY
 from gateway.cli.output import Format, Output, ReaderGone, flush
 from gateway.cli.session import GlobalOptions
 from gateway.cli.settings import DEFAULT_TIMEOUT, Overrides
@@ -117,6 +118,7 @@ for group in (
     actions,
     rebuild,
     resize,
+    clone,
     describe,
     tags,
     guard,
@@ -142,7 +144,7 @@ app.add_typer(
     name="operation",
     help="What was and is being done to servers.",
     epilog="Example:\n  nova operation list --server MyFirstInstance",
-    rich_help_panel=OTHER,
+    rich_help_panel=HISTORY,
 )
 
 

@@ -11,6 +11,11 @@ from gateway.cli.output import Format
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 SERVERS: Final = "Servers"
+POWER: Final = "Servers: on and off"
+REMAKE: Final = "Servers: another size, another disk, an image"
+DESCRIBE: Final = "Servers: names, tags, locks"
+INSIDE: Final = "Servers: consoles, diagnostics"
+HISTORY: Final = "Servers: what happened"
 CATALOG: Final = "Flavors, hosts"
 IMAGES: Final = "Images"
 KEYPAIRS: Final = "Key pairs"

@@ -28,10 +28,30 @@ _HINTS: Final = {
     "NO_VALID_HOST": 'See "nova host-list" for what is free, or take a smaller flavor.',
     "DEADLINE_EXCEEDED": "Raise the limit with --timeout SECONDS. What was asked may still happen.",
     "UNIMPLEMENTED": 'The server may be older than this command: see "nova version".',
+    "RESOURCE_NAME_INVALID": 'Lists have the IDs: see "nova list" and "nova operation list".',
     "ABORTED": "Somebody changed it meanwhile: look at it again, then repeat.",
     "QUOTA_EXCEEDED": "Delete what you no longer need, or ask an administrator for more.",
     "INTERNAL": "This is a fault of the server: give its operator the request ID above.",
 }
+#: How a server leaves a state in which it cannot be done what was asked.
+_WAYS_OUT: Final = {
+    "error": "nova reboot --hard SERVER, nova rebuild SERVER IMAGE, or nova delete SERVER",
+    "paused": "nova unpause SERVER",
+    "rescued": "nova unrescue SERVER",
+    "resized": "nova resize confirm SERVER, or nova resize revert SERVER",
+    "shelved": "nova unshelve SERVER",
+    "shelved_offloaded": "nova unshelve SERVER",
+    "soft-delete": "nova restore SERVER",
+    "stopped": "nova start SERVER",
+    "suspended": "nova resume SERVER",
+}
+#: What itself leads out of a state: another way out would be another's.
+_LEAVES: Final = {
+    "unpause", "resume", "unrescue", "confirmResize", "revertResize", "restore", "unshelve",
+    "shelveOffload",
+}  # fmt: skip
+#: What is no host among the facts of NO_VALID_HOST.
+_NO_HOSTS: Final = {"more_hosts", "instance", "operation", "truncated"}
 _IS_IT_UP: Final = "Is the gateway up? Whoever runs it can start it with: nova-manage up."
 _WRONG_CA: Final = (
     "Use the CA of this gateway: 'ca' in the credentials file, NOVARAY_CA or --ca. "
@@ -108,7 +128,7 @@ def failure_of(told: Told) -> Failure:
         reason,
         exit_code=exit_code,
         code=told.code,
-        hint=_HINTS.get(reason) or _HINTS.get(told.code, ""),
+        hint=_hint(told, reason),
         details=_details(told, reason),
         data={
             "metadata": dict(sorted(told.metadata.items())),
@@ -118,12 +138,22 @@ def failure_of(told: Told) -> Failure:
     )
 
 
+def _hint(told: Told, reason: str) -> str:
+    state = told.metadata.get("vm_state", "")
+    leaves = told.metadata.get("action", "") in _LEAVES
+    if reason == "INVALID_STATE" and state in _WAYS_OUT and not leaves:
+        return f"The way out of this state: {_WAYS_OUT[state]}."
+    return _HINTS.get(reason) or _HINTS.get(told.code, "")
+
+
 def _details(told: Told, reason: str) -> list[str]:
-    lines = [f"{name}: {problem}" if name else problem for name, problem in told.fields]
+    # Of a single wrong field the sentence may have it all.
+    fields = [(name, problem) for name, problem in told.fields if problem not in told.message]
+    lines = [f"{name}: {problem}" if name else problem for name, problem in fields]
     if reason == "NO_VALID_HOST":
         # Here the facts are the hosts and why each refused. Elsewhere the sentence has them.
         more = told.metadata.get("more_hosts")
-        lines += [f"{h}: {why}" for h, why in sorted(told.metadata.items()) if h != "more_hosts"]
+        lines += [f"{h}: {w}" for h, w in sorted(told.metadata.items()) if h not in _NO_HOSTS]
         lines += [f"and {more} more hosts"] if more else []
     return lines
 

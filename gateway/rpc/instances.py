@@ -8,6 +8,7 @@ from actors.model.operation import Action
 from actors.model.query import Accepted
 from gateway.app.attachments import AttachmentCases
 from gateway.app.auth import is_admin
+from gateway.app.clones import CloneCases
 from gateway.app.edits import EditCases
 from gateway.app.instances import Change, InstanceCases
 from gateway.app.pages import PageRequest
@@ -15,6 +16,7 @@ from gateway.app.rebuilds import RebuildCases
 from gateway.app.resizes import ResizeCases
 from gateway.app.watch import Seen, WatchCases
 from gateway.rpc.call import Context, caller, request_id_or_own
+from gateway.rpc.instance_clones import CloneMethods
 from gateway.rpc.instance_edits import EditMethods
 from gateway.rpc.instance_images import ChangeRequest, ImageMethods
 from gateway.rpc.instance_rebuilds import RebuildMethods
@@ -27,7 +29,9 @@ from gateway.rpc.translate.operations import operation_message
 from protos.novaray.v1 import instances_pb2 as pb
 
 
-class InstancesService(ImageMethods, EditMethods, RebuildMethods, ResizeMethods, VolumeMethods):
+class InstancesService(
+    ImageMethods, EditMethods, RebuildMethods, ResizeMethods, VolumeMethods, CloneMethods
+):
     """Virtual machines and what is done to them."""
 
     def __init__(
@@ -37,6 +41,7 @@ class InstancesService(ImageMethods, EditMethods, RebuildMethods, ResizeMethods,
         rebuilds: RebuildCases,
         resizes: ResizeCases,
         attachments: AttachmentCases,
+        clones: CloneCases,
         watch: WatchCases,
     ) -> None:
         self._instances = instances
@@ -44,6 +49,7 @@ class InstancesService(ImageMethods, EditMethods, RebuildMethods, ResizeMethods,
         self._rebuilds = rebuilds
         self._resizes = resizes
         self._attachments = attachments
+        self._clones = clones
         self._watch = watch
 
     async def CreateInstance(

@@ -80,6 +80,7 @@ _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "UpdateInstance": _INSTANCE_FIELDS,
     "LockInstance": {},
     "GuestData": {},
+    "CloneInstance": {"name": "display_name"},
     "Rebuilt": {"name": "display_name"},
     "CreateImage": _IMAGE_FIELDS,
     "ImageChanges": _IMAGE_FIELDS,

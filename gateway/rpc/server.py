@@ -169,7 +169,13 @@ class Server:
         app = self.application
         instances_pb2_grpc.add_InstanceServiceServicer_to_server(
             InstancesService(
-                app.instances, app.edits, app.rebuilds, app.resizes, app.attachments, app.watch
+                app.instances,
+                app.edits,
+                app.rebuilds,
+                app.resizes,
+                app.attachments,
+                app.clones,
+                app.watch,
             ),
             server,
         )

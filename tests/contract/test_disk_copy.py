@@ -80,3 +80,23 @@ def test_an_end_leaves_nothing(host: HostUnderTest) -> None:
     host.hypervisor.ensure_absent(record.id)
     host.hypervisor.remove_disk(record.id)
     assert not host.settings.instances_dir.joinpath(record.id).exists()
+
+
+def test_the_next_copy_removes_what_was_cut_off(host: HostUnderTest) -> None:
+    record = records.instance()
+    host.boot(record)
+    folder = host.settings.instances_dir / record.id
+    host.hypervisor.begin_copy(record, 2)
+    assert copied(host, record, 3).exists()
+    assert [path.name for path in folder.glob("copy-*")] == ["copy-3.qcow2"]
+
+
+def test_a_copy_ends_with_its_disk(host: HostUnderTest) -> None:
+    record = records.instance()
+    host.boot(record)
+    host.hypervisor.force_off(record.id)
+    host.hypervisor.begin_copy(record, 2)
+    host.hypervisor.ensure_absent(record.id)
+    host.hypervisor.remove_disk(record.id)
+    assert not (host.settings.instances_dir / record.id).exists()
+    assert not getattr(host.hypervisor._copies, "_running", {})

@@ -144,3 +144,28 @@ def test_what_runs_is_neither_resized_nor_read(host: HostUnderTest) -> None:
         host.hypervisor.resize_disks(resized(made), host.base, None)
     with pytest.raises(Conflict):
         host.hypervisor.disk_files(made.id)
+
+
+def test_a_disk_on_layers_grows_where_it_lies(host: HostUnderTest, record: InstanceRecord) -> None:
+    """What it shares with a clone, it shares still; and it goes back to where it was."""
+    clone = records.instance()
+    host.hypervisor.clone_disk(clone, record.id, host.base)
+    larger = resized(record)
+    host.hypervisor.resize_disks(larger, host.base, None)
+    layer = Qcow2Header.read(host.disk(clone)).backing
+    assert Qcow2Header.read(host.disk(record)).backing == layer
+    assert size(host, record) == 20 * GIB
+    assert has(host.disk(record), "0xa5")
+    host.hypervisor.put_disks_back(record.id, SEQUENCE)
+    assert names(host, record) == {"disk.qcow2"}
+    assert has(host.disk(record), "0xa5")
+
+
+def test_a_disk_on_layers_leaves_its_host_without_them(
+    host: HostUnderTest, record: InstanceRecord
+) -> None:
+    host.hypervisor.clone_disk(records.instance(), record.id, host.base)
+    host.hypervisor.flatten_disk(record, host.base)
+    (disk,) = host.hypervisor.disk_files(record.id)
+    assert Qcow2Header.read(disk).backing == str(host.base)
+    assert has(disk, "0xa5")

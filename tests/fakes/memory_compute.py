@@ -15,6 +15,7 @@ from typing import TypeVar
 from actors.lifecycle import machine
 from actors.lifecycle.events import Edited
 from actors.lifecycle.guards import check
+from actors.lifecycle.sizes import check_size
 from actors.lifecycle.status import status_of
 from actors.lifecycle.targets import free_target
 from actors.model.commands import CreateInstance, InstanceCommand
@@ -60,6 +61,9 @@ _ENDS_AS = {
     Action.REBUILD: (VmState.ACTIVE, PowerState.RUNNING),
     Action.RESCUE: (VmState.RESCUED, PowerState.RUNNING),
     Action.UNRESCUE: (VmState.ACTIVE, PowerState.RUNNING),
+    Action.RESIZE: (VmState.RESIZED, PowerState.RUNNING),
+    Action.CONFIRM_RESIZE: (VmState.ACTIVE, PowerState.RUNNING),
+    Action.REVERT_RESIZE: (VmState.ACTIVE, PowerState.RUNNING),
 }
 
 
@@ -125,6 +129,7 @@ class MemoryInstances(MemoryPort):
         if record.project != command.project:
             raise NotFound("An actor's own words.")
         check(record, command)
+        check_size(record, command)
         if command.generation not in (None, record.generation):
             raise Stale(f"Instance {record.id} has changed since.", "", "", {"instance": record.id})
         self.commands.append(command)

@@ -77,6 +77,7 @@ async def test_a_reader_reads_and_no_more(cloud: Cloud) -> None:
         reader.instances.StopInstance(pb.StopInstanceRequest(name=instance)),
         reader.instances.RestoreInstance(pb.RestoreInstanceRequest(name=instance)),
         reader.instances.UpdateInstance(pb.UpdateInstanceRequest(instance=renamed(instance))),
+        reader.instances.CloneInstance(pb.CloneInstanceRequest(name=instance)),
         reader.instances.LockInstance(pb.LockInstanceRequest(name=instance)),
         reader.instances.UnlockInstance(pb.UnlockInstanceRequest(name=instance)),
         reader.operations.CancelOperation(CancelOperationRequest(name=operation)),
@@ -105,6 +106,7 @@ async def test_another_project_is_not_there(cloud: Cloud) -> None:
                 stranger.instances.UpdateInstance(pb.UpdateInstanceRequest(instance=renamed(name))),
                 name,
             ),
+            (stranger.instances.CloneInstance(pb.CloneInstanceRequest(name=name)), name),
             (stranger.instances.LockInstance(pb.LockInstanceRequest(name=name)), name),
             (stranger.instances.GetConsoleOutput(pb.GetConsoleOutputRequest(name=name)), name),
         ]

@@ -172,11 +172,20 @@ OTHERS: list[tuple[str, Fields, grpc.StatusCode, str]] = [
         for verb, fields, code, reason in (
             ("Rebuild", {"name": NOWHERE, "image": "images/cirros"}, MISSING, "INSTANCE_NOT_FOUND"),
             ("Rebuild", {"name": NOWHERE}, INVALID, "RESOURCE_NAME_INVALID"),
+            ("Clone", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND"),
+            ("Clone", {"name": "vm"}, INVALID, "RESOURCE_NAME_INVALID"),
+            ("Clone", {"name": NOWHERE, "request_id": "x"}, INVALID, "REQUEST_ID_INVALID"),
             ("Rescue", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND"),
             ("Rescue", {"name": NOWHERE, "image": "x"}, INVALID, "RESOURCE_NAME_INVALID"),
             ("Unrescue", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND"),
+            ("Resize", {"name": NOWHERE, "flavor": "flavors/2"}, MISSING, "INSTANCE_NOT_FOUND"),
+            ("Resize", {"name": NOWHERE}, INVALID, "RESOURCE_NAME_INVALID"),
             ("Unrescue", {"name": NOWHERE, "grace_seconds": 1e9}, INVALID, "FIELD_INVALID"),
         )
+    ),
+    *(
+        (f"InstanceService.{verb}InstanceResize", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND")
+        for verb in ("Confirm", "Revert")
     ),
     (
         "InstanceService.CreateInstanceImage",
@@ -373,7 +382,7 @@ OTHERS: list[tuple[str, Fields, grpc.StatusCode, str]] = [
         "ImageService.DownloadImage",
         {"name": f"images/{QUEUED}"},
         grpc.StatusCode.FAILED_PRECONDITION,
-        "IMAGE_HAS_NO_BYTES",
+        "IMAGE_NOT_ACTIVE",
     ),
     ("ImageService.UpdateImage", {}, INVALID, "RESOURCE_NAME_INVALID"),
     ("ImageService.UpdateImage", {"image": Image(name="images/x")}, MISSING, "IMAGE_NOT_FOUND"),

@@ -148,7 +148,13 @@ class _Context:
 async def _handler_of(cloud: Cloud, border: Border) -> Any:
     app = cloud.server.application
     service = InstancesService(
-        app.instances, app.edits, app.rebuilds, app.resizes, app.attachments, app.watch
+        app.instances,
+        app.edits,
+        app.rebuilds,
+        app.resizes,
+        app.attachments,
+        app.clones,
+        app.watch,
     )
     method: Any = type("Details", (), {"method": "/novaray.v1.InstanceService/GetInstance"})
 

@@ -73,7 +73,13 @@ DIFFERS: Final[dict[str, set[str]]] = {}
 
 #: What we do not let an action interrupt, though Nova does. A soft delete that cuts a rebuild or a
 #: rescue off between two disks would keep something that no restore can start.
-LEFT_ALONE: Final[dict[str, set[str]]] = {"softDelete": {"rebuilding", "rescuing", "unrescuing"}}
+LEFT_ALONE: Final[dict[str, set[str]]] = {
+    "softDelete": {
+        *("rebuilding", "rescuing", "unrescuing"),
+        *("resize_prep", "resize_migrating", "resize_finish"),
+        *("resize_confirming", "resize_reverting"),
+    }
+}
 
 #: Nova has no such action.
 OURS: Final = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from actors.model.edits import LockInstance, ResetState, UnlockInstance, UpdateInstance
-from actors.model.errors import Conflict, NotFound, Stale
+from actors.model.errors import Conflict, HypervisorRefused, NotFound, Stale
 from actors.model.ids import InstanceId, ProjectId
 from actors.model.instance import InstanceRecord, VmState
 from actors.model.operation import Action, OperationState
@@ -153,3 +153,23 @@ async def test_what_is_gone_is_not_edited(cluster: LocalCluster) -> None:
     foreign = UpdateInstance(**{**who, "instance": other.instance.id, "project": "p2"}, name="x")
     with pytest.raises(NotFound):
         await cluster.instances.edit(foreign)
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["succeeds", "fails"])
+@pytest.mark.parametrize("point", ["rebuild.ensure_image.after", "rebuild.ensure_disk_anew.before"])
+async def test_an_edit_during_a_rebuild_is_the_later_word(
+    cluster: LocalCluster, point: str, fails: bool
+) -> None:
+    who = await booted(cluster)
+    cluster.gate.hold(point)
+    if fails:
+        cluster.gate.fail(
+            "rebuild.ensure_disk_anew.after", lambda: HypervisorRefused("No.", "TEST_REFUSAL")
+        )
+    rebuild = (await cluster.act(id_of(who), Action.REBUILD)).operation
+    await cluster.gate.arrival(point)
+    await cluster.instances.edit(UpdateInstance(**who, name="edited"))
+    cluster.gate.release(point)
+    ended = await cluster.ended(rebuild)
+    assert ended.state is (OperationState.FAILED if fails else OperationState.SUCCEEDED)
+    assert (await cluster.instances.get(id_of(who))).name == "edited"

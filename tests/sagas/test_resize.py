@@ -3,11 +3,13 @@
 On one host they go through ``test_every_saga`` with all others.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from actors.lifecycle.due import Policy
 from actors.model.details import Resize
 from actors.model.errors import Conflict, HypervisorRefused, Invalid, Unavailable
 from actors.model.flavor import DEFAULT_FLAVORS, Flavor
@@ -236,6 +238,21 @@ async def test_the_former_host_is_away(cluster: LocalCluster, action: Action) ->
     assert there(cluster) == ({other: "running"} if stays else {})
 
 
+async def test_a_revert_waits_for_the_former_host(cluster: LocalCluster) -> None:
+    first = await booted(cluster)
+    await done(cluster, first, Action.RESIZE)
+    assert first.host is not None
+    await cluster.kill(first.host)
+    operation = await asked(cluster, first, Action.REVERT_RESIZE)
+    async with asyncio.timeout(10):
+        while not (await cluster.instances.operation(operation.id)).waiting_for:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert await cluster.store.load(Table.EVICTIONS) == ()
+    cluster.spawn(first.host)
+    await cluster.ended(operation)
+    await assert_as_it_was(cluster, first)
+
+
 async def test_what_comes_back_to_a_host_is_not_evicted(cluster: LocalCluster) -> None:
     """The host was away when it was to clean up, and has the instance again before it did."""
     first = await booted(cluster)
@@ -328,3 +345,31 @@ async def test_there_is_one_resize_at_a_time(cluster: LocalCluster) -> None:
     with pytest.raises(Conflict) as refusal:
         await cluster.act(first.id, Action.RESIZE, "another", larger)
     assert refusal.value.reason == "INVALID_STATE"
+
+
+async def test_a_soft_delete_waits_for_it(cluster: LocalCluster) -> None:
+    """Half of two disks could not be restored. A delete for good does not wait."""
+    cluster.gate.hold("resize.ensure_resized_disk.before")
+    first, operation = await begin(cluster, Action.RESIZE)
+    await cluster.gate.arrival("resize.ensure_resized_disk.before")
+    with pytest.raises(Conflict) as refusal:
+        await asked(cluster, first, Action.SOFT_DELETE)
+    assert refusal.value.reason == "INSTANCE_BUSY"
+    cluster.gate.release("resize.ensure_resized_disk.before")
+    await assert_asked(cluster, first, Action.RESIZE, await cluster.ended(operation))
+
+
+async def test_it_confirms_itself(tmp_path: Path) -> None:
+    cluster = LocalCluster(tmp_path, policy=Policy(confirm_seconds=0.05))
+    try:
+        await cluster.start()
+        first = await booted(cluster)
+        await done(cluster, first, Action.RESIZE)
+        async with asyncio.timeout(10):
+            while (await cluster.instances.get(first.id)).former is not None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        record = await cluster.instances.get(first.id)
+        assert (record.vm_state, record.flavor) == (VmState.ACTIVE, TINY)
+        assert await held(cluster) == {"host1": (1, TINY.memory_mb)}
+    finally:
+        await cluster.stop()

@@ -10,7 +10,6 @@ from typing import Final
 
 from actors.drivers.libvirt import tuning
 from actors.drivers.libvirt.device_xml import (
-    BackingStore,
     Balloon,
     Controller,
     Disk,
@@ -18,6 +17,7 @@ from actors.drivers.libvirt.device_xml import (
     Interface,
     Serial,
     Video,
+    backing_chain,
 )
 from actors.drivers.libvirt.domain_xml import (
     Clock,
@@ -73,6 +73,8 @@ class Place:
     files: BootFiles
     #: Bridges by network id.
     bridges: Mapping[str, str]
+    #: What the disk lies on above its base image, the nearest first.
+    layers: tuple[str, ...] = ()
     #: None for none.
     config_drive: Path | None = None
     #: Files of the record's volumes.
@@ -155,7 +157,10 @@ def _root_disk(record: InstanceRecord, place: Place) -> Disk:
         target="vda",
         cache=place.cache,
         discard="unmap",
-        backing=BackingStore(str(place.files.disk), str(record.source.disk.disk_format)),
+        backing=backing_chain(
+            *((layer, "qcow2") for layer in place.layers),
+            (str(place.files.disk), str(record.source.disk.disk_format)),
+        ),
         iotune=tuning.io_tune(record.flavor),
     )
 

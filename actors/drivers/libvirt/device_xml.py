@@ -11,16 +11,26 @@ from actors.drivers.libvirt.tuning_xml import IoTune
 class BackingStore(Element):
     """``<backingStore>``: said outright, so that libvirt does not look into the files for it.
 
-    libvirt itself writes an empty one where nothing lies below a disk.
+    An empty one is the end: nothing lies below.
     """
 
     TAG: ClassVar[str] = "backingStore"
 
     source: str | None = field(default=None, metadata=at("source/@file"))
     format: str | None = field(default=None, metadata=at("format/@type"))
-    kind: str = field(default="file", metadata=at("@type"))
-    #: Nothing lies below. A base image that names a file of the host as its own base gets nowhere.
-    last: bool = field(default=True, metadata=at("backingStore"))
+    kind: str | None = field(default=None, metadata=at("@type"))
+    below: "BackingStore | None" = field(default=None, metadata=at(""))
+
+
+def backing_chain(*files: tuple[str, str]) -> BackingStore:
+    """What a disk lies on: files with their formats, the nearest first, and nothing below those.
+
+    A base image that names a file of the host as its own base gets nowhere.
+    """
+    chain = BackingStore()
+    for path, format_ in reversed(files):
+        chain = BackingStore(path, format_, "file", chain)
+    return chain
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,14 @@ import libvirt
 from actors.drivers.libvirt import domains
 from actors.drivers.libvirt.disks import folder_of, make_folder, wanted_size
 from actors.drivers.libvirt.errors import refused
+from actors.drivers.libvirt.root_disk import ROOT, newest
 from actors.drivers.libvirt.settle import settle
 from actors.model.errors import Unavailable
 from actors.model.ids import InstanceId
 from actors.model.instance import InstanceRecord
 
 _TARGET: Final = "vda"
+_PARTIAL: Final = ".part"
 _END_SECONDS: Final = 10.0
 _BACKUP: Final = libvirt.VIR_DOMAIN_JOB_OPERATION_BACKUP
 
@@ -47,7 +49,7 @@ class Copies(Protocol):
         ...
 
     def end(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
-        """Stop making it, and remove what there is of it."""
+        """Stop making it, and remove what there is of it, and of those before it."""
         ...
 
 
@@ -69,6 +71,7 @@ class DiskCopies:
         partial = _partial(path)
         if path.exists() or partial in self._running:
             return
+        self.end(conn, record.id, sequence - 1)
         found = domains.find(conn, record.id)
         if found is not None and found[0].isActive():
             domain = found[0]
@@ -77,7 +80,7 @@ class DiskCopies:
             domain.backupBegin(_backup_xml(conn, domain, partial), None, 0)
             return
         partial.unlink(missing_ok=True)
-        disk = path.parent / "disk.qcow2"
+        disk = newest(path.parent) or path.parent / ROOT
         command = ("qemu-img", "convert", "-f", "qcow2", "-O", "qcow2", str(disk), str(partial))
         self._running[partial] = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -103,18 +106,18 @@ class DiskCopies:
         return True
 
     def end(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
-        """Stop making it, and remove what there is of it."""
-        path = self.path(instance, sequence)
-        partial = _partial(path)
-        process = self._running.pop(partial, None)
-        if process is not None:
+        """Stop making it, and remove what there is of it, and of those before it."""
+        folder = folder_of(self._instances, instance)
+        for partial in [one for one in self._running if _is_of(one, folder, sequence)]:
+            process = self._running.pop(partial)
             process.kill()
             process.communicate(timeout=_END_SECONDS)
+        left = _left(folder, sequence)
         found = domains.find(conn, instance)
-        if found is not None and partial.exists():
+        if found is not None and any(path.suffix == _PARTIAL for path in left):
             _abort_backup(found[0])
-        partial.unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        for path in left:
+            path.unlink(missing_ok=True)
 
 
 class BlankCopies:
@@ -132,6 +135,7 @@ class BlankCopies:
         path = self.path(record.id, sequence)
         if path.exists():
             return
+        self.end(conn, record.id, sequence - 1)
         make_folder(path.parent)
         partial = _partial(path)
         command = (
@@ -151,19 +155,29 @@ class BlankCopies:
         return self.path(instance, sequence).exists()
 
     def end(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
-        """Remove it."""
-        self.path(instance, sequence).unlink(missing_ok=True)
+        """Remove it, and those before it."""
+        for path in _left(folder_of(self._instances, instance), sequence):
+            path.unlink(missing_ok=True)
 
 
 def _partial(path: Path) -> Path:
-    return path.with_suffix(".part")
+    return path.with_suffix(_PARTIAL)
+
+
+def _left(folder: Path, sequence: int) -> list[Path]:
+    return [path for path in folder.glob("copy-*") if _is_of(path, folder, sequence)]
+
+
+def _is_of(path: Path, folder: Path, sequence: int) -> bool:
+    """Whether it is a copy by this operation of the folder's instance, or by one before it."""
+    return path.parent == folder and int(path.stem.removeprefix("copy-")) <= sequence
 
 
 def _backup_xml(conn: libvirt.virConnect, domain: libvirt.virDomain, target: Path) -> str:
     """The root disk into this file; no other disk."""
     backup = Element("domainbackup", mode="push")
     disks = SubElement(backup, "disks")
-    for name in _disk_names(conn, domain):
+    for name in domains.disk_targets(conn, domain):
         if name != _TARGET:
             SubElement(disks, "disk", name=name, backup="no")
             continue
@@ -171,11 +185,6 @@ def _backup_xml(conn: libvirt.virConnect, domain: libvirt.virDomain, target: Pat
         SubElement(disk, "driver", type="qcow2")
         SubElement(disk, "target", file=str(target))
     return tostring(backup, encoding="unicode")
-
-
-def _disk_names(conn: libvirt.virConnect, domain: libvirt.virDomain) -> set[str]:
-    ((_, stats),) = conn.domainListGetStats([domain], libvirt.VIR_DOMAIN_STATS_BLOCK, 0)
-    return {str(stats[f"block.{number}.name"]) for number in range(int(stats["block.count"]))}
 
 
 def _abort_backup(domain: libvirt.virDomain) -> None:

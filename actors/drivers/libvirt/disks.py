@@ -5,7 +5,6 @@ libvirt's test driver, which has no files. Why not pools for both: ``docs/decisi
 """
 
 import re
-import secrets
 import shutil
 import subprocess
 from contextlib import suppress
@@ -15,11 +14,15 @@ from typing import Final, Protocol
 import libvirt
 
 from actors.drivers.libvirt import disks_aside, disks_resized
+from actors.drivers.libvirt.build import NVRAM
 from actors.drivers.libvirt.errors import refused
 from actors.drivers.libvirt.extra_disks import ensure_extra_disks
+from actors.drivers.libvirt.layers import Layers
+from actors.drivers.libvirt.overlay import TEMPORARY, make_overlay
 from actors.drivers.libvirt.qcow2 import NotQcow2, Qcow2Header
+from actors.drivers.libvirt.root_disk import ROOT, newest, take_plain_name
 from actors.drivers.libvirt.settle import settle
-from actors.model.errors import HypervisorRefused, Invalid, NotFound
+from actors.model.errors import Conflict, HypervisorRefused, Invalid, NotFound
 from actors.model.ids import InstanceId
 from actors.model.image import BootSource, DiskFormat
 from actors.model.instance import InstanceRecord
@@ -27,10 +30,9 @@ from actors.model.instance import InstanceRecord
 _UUID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _GIB: Final = 1024**3
 _FOLDER_MODE: Final = 0o711  # QEMU's own user passes through; nobody lists
-_DISK: Final = "disk.qcow2"
 _RESCUE: Final = "rescue.qcow2"
-_TEMPORARY: Final = ".new"
-_QEMU_IMG_SECONDS: Final = 60
+#: A whole disk may have to be read and written.
+_FLATTEN_SECONDS: Final = 3600.0
 
 
 class Disks(Protocol):
@@ -38,6 +40,28 @@ class Disks(Protocol):
 
     def path(self, instance: InstanceId) -> str:
         """Where the disk lies, as the domain's XML names it."""
+        ...
+
+    def layers(self, instance: InstanceId) -> tuple[str, ...]:
+        """What it lies on above its base image, the nearest first."""
+        ...
+
+    def take_plain_name(self, instance: InstanceId) -> None:
+        """Give the disk the name it had before it was frozen under a guest; nothing runs on it."""
+        ...
+
+    def clone(
+        self, conn: libvirt.virConnect, record: InstanceRecord, origin: InstanceId, base: Path
+    ) -> None:
+        """Make the disk as that of ``origin`` is now, unless it is there."""
+        ...
+
+    def flatten(self, conn: libvirt.virConnect, record: InstanceRecord, base: Path) -> None:
+        """Let it lie on ``base`` alone."""
+        ...
+
+    def sweep_layers(self) -> None:
+        """Remove layers that no disk lies on."""
         ...
 
     def ensure(self, conn: libvirt.virConnect, record: InstanceRecord, base: Path) -> None:
@@ -110,10 +134,87 @@ class FileDisks:
 
     def __init__(self, instances: Path) -> None:
         self._instances = instances
+        self._layers = Layers(instances)
 
     def path(self, instance: InstanceId) -> str:
-        """The file."""
-        return str(folder_of(self._instances, instance) / _DISK)
+        """The file; where it would be, should it not be there."""
+        folder = folder_of(self._instances, instance)
+        return str(newest(folder) or folder / ROOT)
+
+    def layers(self, instance: InstanceId) -> tuple[str, ...]:
+        """The files, by the disk's own header."""
+        disk = newest(folder_of(self._instances, instance))
+        return () if disk is None else tuple(map(str, self._layers.below(disk)))
+
+    def take_plain_name(self, instance: InstanceId) -> None:
+        """Rename the file."""
+        take_plain_name(folder_of(self._instances, instance))
+
+    def clone(
+        self, conn: libvirt.virConnect, record: InstanceRecord, origin: InstanceId, base: Path
+    ) -> None:
+        """Freeze the other's disk, and make an overlay on that.
+
+        Raises:
+            NotFound: The other has no disk here.
+            Conflict: The other was made of another image meanwhile, is suspended, or its disk lies
+                on too many layers.
+            Exhausted: The disk is full.
+            HypervisorRefused: libvirt or qemu-img says no.
+        """
+        folder, other = folder_of(self._instances, record.id), folder_of(self._instances, origin)
+        disk = folder / ROOT
+        if disk.exists():
+            _check(disk, record.id)
+            return
+        layer = self._layers.freeze(conn, origin, other, record.id)
+        if self._layers.base_of(layer).name != base.name:
+            raise Conflict(
+                f"Instance {origin} was made anew while it was being cloned. Clone it again.",
+                "CLONE_SOURCE_CHANGED",
+                f"{layer} lies on {self._layers.base_of(layer)}, not on {base}",
+            )
+        make_folder(folder)
+        if (other / NVRAM).exists():  # where the guest's boot loader is
+            copy = folder / f"nvram{TEMPORARY}"
+            shutil.copyfile(other / NVRAM, copy)
+            settle(copy, folder / NVRAM)
+        size = max(wanted_size(record), Qcow2Header.read(layer).virtual_size)
+        # Last: with it all is done.
+        make_overlay(disk, layer, "qcow2", size, record.id)
+
+    def flatten(self, conn: libvirt.virConnect, record: InstanceRecord, base: Path) -> None:
+        """Take what layers hold into the disk itself (``qemu-img rebase``).
+
+        The disk's content is the same all along: cut off, it is begun again.
+
+        Raises:
+            Exhausted: The disk is full.
+            HypervisorRefused: qemu-img says no.
+        """
+        folder = folder_of(self._instances, record.id)
+        take_plain_name(folder)
+        disk = newest(folder)
+        if disk is None or not self._layers.below(disk):
+            return
+        command = (
+            "qemu-img", "rebase", "-f", "qcow2",
+            "-F", str(record.source.disk.disk_format), "-b", str(base), str(disk),
+        )  # fmt: skip
+        action = f"make the disk of instance {record.id} one piece"
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_FLATTEN_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise refused(action, f"qemu-img: {error}") from error
+        if done.returncode != 0:
+            raise refused(action, f"qemu-img: {done.stderr.strip()}")
+        self._layers.sweep()
+
+    def sweep_layers(self) -> None:
+        """Remove the files."""
+        self._layers.sweep()
 
     def ensure(self, conn: libvirt.virConnect, record: InstanceRecord, base: Path) -> None:
         """Make the file.
@@ -123,7 +224,7 @@ class FileDisks:
             Exhausted: The disk is full.
             HypervisorRefused: The base is not what its format says, or the disk is damaged.
         """
-        self._ensure(record.id, _DISK, record.source, base, wanted_size(record))
+        self._ensure(record.id, ROOT, record.source, base, wanted_size(record))
 
     def _ensure(
         self, instance: InstanceId, name: str, source: BootSource, base: Path, size: int
@@ -135,24 +236,18 @@ class FileDisks:
             return
         size = max(size, _base_size(source, base))
         make_folder(folder)
-        for left_over in folder.glob(f"*{_TEMPORARY}"):
-            left_over.unlink(missing_ok=True)
-        # A name of its own: the qemu-img of a process that was killed may still write to the last
-        # one.
-        new = folder / f"{secrets.token_hex(4)}{_TEMPORARY}"
-        try:
-            _create(instance, source, base, new, size)
-            settle(new, disk)
-        finally:
-            new.unlink(missing_ok=True)
+        make_overlay(disk, base, str(source.disk.disk_format), size, instance)
 
     def remove(self, conn: libvirt.virConnect, instance: InstanceId) -> None:
-        """Remove the folder with all that is in it."""
+        """Remove the folder with all that is in it, and layers that only it needed."""
         remove_folder(folder_of(self._instances, instance))
+        self._layers.sweep()
 
     def put_aside(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
         """Move the files (rename(2))."""
-        disks_aside.put_aside(folder_of(self._instances, instance), sequence)
+        folder = folder_of(self._instances, instance)
+        take_plain_name(folder)
+        disks_aside.put_aside(folder, sequence)
 
     def are_aside(self, instance: InstanceId, sequence: int) -> bool:
         """Whether they have been moved."""
@@ -165,10 +260,11 @@ class FileDisks:
         disks_resized.forget(folder, sequence)
 
     def forget(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> None:
-        """Remove them."""
+        """Remove them, and layers that only they needed."""
         folder = folder_of(self._instances, instance)
         disks_aside.forget(folder, sequence)
         disks_resized.forget(folder, sequence)
+        self._layers.sweep()
 
     def has_resized(self, record: InstanceRecord) -> bool:
         """Whether they have their mark."""
@@ -195,12 +291,15 @@ class FileDisks:
         size = wanted_size(record, _base_size(record.source, base))
         make_folder(folder)
         if incoming is None:
+            take_plain_name(folder)
             disks_aside.put_aside(folder, sequence)
             incoming = disks_aside.aside_of(folder, sequence)
 
         def grow(disk: Path) -> None:
             _check(disk, record.id)
-            disks_resized.grow(disk, base, record.source.disk.disk_format, size)
+            if not self._layers.below(disk):
+                disks_resized.lay_on(disk, base, record.source.disk.disk_format)
+            disks_resized.grow(disk, size)
 
         disks_resized.make(folder, incoming, grow)
         ensure_extra_disks(folder, record)
@@ -208,7 +307,9 @@ class FileDisks:
 
     def files(self, instance: InstanceId) -> tuple[Path, ...]:
         """The files."""
-        return tuple(disks_aside.disks_of(folder_of(self._instances, instance)))
+        folder = folder_of(self._instances, instance)
+        take_plain_name(folder)
+        return tuple(disks_aside.disks_of(folder))
 
     def rescue_path(self, instance: InstanceId) -> str:
         """The file."""
@@ -285,19 +386,3 @@ def _check(disk: Path, instance: InstanceId) -> None:
         raise HypervisorRefused(
             f"The disk of instance {instance} is damaged.", "DISK_DAMAGED", str(error)
         ) from error
-
-
-def _create(instance: InstanceId, source: BootSource, base: Path, new: Path, size: int) -> None:
-    command = (
-        "qemu-img", "create", "-q", "-f", "qcow2",
-        "-F", str(source.disk.disk_format), "-b", str(base), str(new), str(size),
-    )  # fmt: skip
-    action = f"make the disk of instance {instance}"
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_QEMU_IMG_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise refused(action, f"qemu-img: {error}") from error
-    if done.returncode != 0:
-        raise refused(action, f"qemu-img: {done.stderr.strip()}")

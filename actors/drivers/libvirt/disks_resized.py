@@ -51,15 +51,22 @@ def make(folder: Path, source: Path, grow: Callable[[Path], None]) -> None:
         settle(new, folder / disk.name)
 
 
-def grow(disk: Path, base: Path, base_format: DiskFormat, size: int) -> None:
-    """Let a disk be as large as this, and lie on this host's copy of its base. It never shrinks.
+def lay_on(disk: Path, base: Path, base_format: DiskFormat) -> None:
+    """Let a disk lie on this host's copy of its base: only its name is written.
+
+    Raises:
+        HypervisorRefused: qemu-img says no.
+    """
+    _qemu_img("rebase", "-u", "-f", "qcow2", "-F", str(base_format), "-b", str(base), str(disk))
+
+
+def grow(disk: Path, size: int) -> None:
+    """Let a disk be as large as this. It never shrinks.
 
     Raises:
         NotQcow2: It is none.
         HypervisorRefused: qemu-img says no.
     """
-    # The base is the same, and so is what the disk has of its own: only its name is written.
-    _qemu_img("rebase", "-u", "-f", "qcow2", "-F", str(base_format), "-b", str(base), str(disk))
     if Qcow2Header.read(disk).virtual_size < size:
         _qemu_img("resize", "-q", "-f", "qcow2", str(disk), str(size))
 

@@ -209,6 +209,12 @@ def keep_restored(domain: libvirt.virDomain, sequence: int) -> PowerState:
     return power_of(domain) if element is None else keep_running(domain, element, sequence)
 
 
+def disk_targets(conn: libvirt.virConnect, domain: libvirt.virDomain) -> set[str]:
+    """What the disks of a guest that runs are called: ``vda``, ``hda``."""
+    ((_, stats),) = conn.domainListGetStats([domain], libvirt.VIR_DOMAIN_STATS_BLOCK, 0)
+    return {str(stats[f"block.{number}.name"]) for number in range(int(stats["block.count"]))}
+
+
 def guests(conn: libvirt.virConnect) -> Iterator[Guest]:
     """All our domains, running or not."""
     for domain, stats in conn.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, 0):

@@ -5,6 +5,7 @@ its domain looks like is ``build``'s, what libvirt's words mean ``errors``' and 
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -169,6 +170,27 @@ class LibvirtHypervisor:
                 folder = folder_of(self._settings.instances_dir, record.id)
                 ensure_extra_disks(folder, record)
 
+    def clone_disk(self, record: InstanceRecord, origin: InstanceId, base: Path) -> None:
+        """The root disk, as that of ``origin`` is now; the others are new."""
+        with self._use(f"clone the disk of instance {origin}") as conn:
+            self._disks.clone(conn, record, origin, base)
+            if not self._settings.is_test:
+                folder = folder_of(self._settings.instances_dir, record.id)
+                ensure_extra_disks(folder, record)
+
+    def flatten_disk(self, record: InstanceRecord, base: Path) -> None:
+        """Let the root disk lie on ``base`` alone.
+
+        Raises:
+            Conflict: The domain runs on it.
+        """
+        with self._use_of_disks(record.id, "made one piece") as conn:
+            self._disks.flatten(conn, record, base)
+
+    def sweep_layers(self) -> None:
+        """Remove layers that no disk lies on."""
+        self._disks.sweep_layers()
+
     def remove_disk(self, instance: InstanceId) -> None:
         """Remove the root disk, and the instance's folder with its console log.
 
@@ -176,6 +198,8 @@ class LibvirtHypervisor:
             Conflict: The domain still runs on it.
         """
         with self._use_of_disks(instance, "removed") as conn:
+            # A qemu-img would go on writing to a file that has no name.
+            self._copies.end(conn, instance, sys.maxsize)
             self._disks.remove(conn, instance)
 
     def put_disks_aside(self, instance: InstanceId, sequence: int) -> None:
@@ -331,6 +355,8 @@ class LibvirtHypervisor:
             if found is not None and found[0].isActive():
                 return domains.keep_running(*found, sequence)
             saved = found is not None and bool(found[0].hasManagedSaveImage(0))
+            if not saved:  # what is saved wants its files by the names it knows
+                self._disks.take_plain_name(record.id)
             self._write_config_drive(record, data, saved=saved)
             domain = conn.defineXMLFlags(self._xml(conn, record, sequence, files, bridges), 0)
             domains.start(domain)
@@ -371,6 +397,7 @@ class LibvirtHypervisor:
             virt_type=self._virt_type(conn),
             folder=console.parent,
             disk=self._disks.path(record.id),
+            layers=self._disks.layers(record.id),
             cache=self._cache_mode,
             console=console,
             config_drive=self._config_drive(record) if record.config_drive else None,

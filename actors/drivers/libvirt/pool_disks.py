@@ -11,6 +11,7 @@ import libvirt
 
 from actors.drivers.libvirt import disks_resized
 from actors.drivers.libvirt.disks import folder_of, make_folder, remove_folder, wanted_size
+from actors.drivers.libvirt.layers import no_disk
 from actors.drivers.libvirt.storage_xml import Pool, Volume
 from actors.model.ids import InstanceId
 from actors.model.image import BootSource
@@ -37,6 +38,31 @@ class PoolDisks:
         """Make the volume (virStorageVolCreateXML)."""
         name, size = _volume_name(record.id), wanted_size(record)
         _ensure_volume(self._pool(conn), _overlay(name, record.source, base, size))
+
+    def layers(self, instance: InstanceId) -> tuple[str, ...]:
+        """None: volumes have no content that they could share."""
+        return ()
+
+    def take_plain_name(self, instance: InstanceId) -> None:
+        """It never had another."""
+
+    def clone(
+        self, conn: libvirt.virConnect, record: InstanceRecord, origin: InstanceId, base: Path
+    ) -> None:
+        """Make the volume, if there is one to clone.
+
+        Raises:
+            NotFound: There is none.
+        """
+        if _find_volume(self._pool(conn), _volume_name(origin)) is None:
+            raise no_disk(origin, _volume_name(origin))
+        self.ensure(conn, record, base)
+
+    def flatten(self, conn: libvirt.virConnect, record: InstanceRecord, base: Path) -> None:
+        """It is."""
+
+    def sweep_layers(self) -> None:
+        """There are none."""
 
     def remove(self, conn: libvirt.virConnect, instance: InstanceId) -> None:
         """Remove the volumes (virStorageVolDelete), and the folder with the console's note."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from string import ascii_lowercase
 from typing import Final
 
-from actors.drivers.libvirt.device_xml import BackingStore, Disk
+from actors.drivers.libvirt.device_xml import Disk, backing_chain
 from actors.drivers.libvirt.domain_xml import Domain
 from actors.model.image import BootSource
 from actors.model.instance import InstanceRecord
@@ -27,7 +27,7 @@ def rescued(own: Domain, record: InstanceRecord, disk: str, files: BootFiles) ->
     first = replace(
         root,
         source=disk,
-        backing=BackingStore(str(files.disk), str(rescue.source.disk.disk_format)),
+        backing=backing_chain((str(files.disk), str(rescue.source.disk.disk_format))),
     )
     kernel, ramdisk = files.kernel, files.ramdisk
     return replace(

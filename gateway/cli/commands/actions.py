@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.commands.each import act
-from gateway.cli.options import SERVERS, FormatOption, PollOption, ServersArgument, command
+from gateway.cli.options import POWER, SERVERS, FormatOption, PollOption, ServersArgument, command
 from gateway.cli.session import open_session
 
 app = typer.Typer()
@@ -36,7 +36,7 @@ def delete(
     act(session, "delete", servers, session.client.delete_instance, poll=poll)
 
 
-@command(app, "start", SERVERS, "nova start MyFirstInstance", "nova start --poll web1 web2")
+@command(app, "start", POWER, "nova start MyFirstInstance", "nova start --poll web1 web2")
 def start(
     ctx: typer.Context,
     servers: ServersArgument,
@@ -48,7 +48,7 @@ def start(
     act(session, "start", servers, session.client.start_instance, poll=poll)
 
 
-@command(app, "stop", SERVERS, "nova stop MyFirstInstance", "nova stop --grace 5 --poll web1")
+@command(app, "stop", POWER, "nova stop MyFirstInstance", "nova stop --grace 5 --poll web1")
 def stop(
     ctx: typer.Context,
     servers: ServersArgument,
@@ -68,7 +68,7 @@ def stop(
     )
 
 
-@command(app, "reboot", SERVERS, "nova reboot MyFirstInstance", "nova reboot --hard --poll web1")
+@command(app, "reboot", POWER, "nova reboot MyFirstInstance", "nova reboot --hard --poll web1")
 def reboot(
     ctx: typer.Context,
     servers: ServersArgument,
@@ -93,7 +93,7 @@ def reboot(
     )
 
 
-@command(app, "pause", SERVERS, "nova pause MyFirstInstance")
+@command(app, "pause", POWER, "nova pause MyFirstInstance")
 def pause(
     ctx: typer.Context,
     servers: ServersArgument,
@@ -105,7 +105,7 @@ def pause(
     act(session, "pause", servers, session.client.pause_instance, poll=poll)
 
 
-@command(app, "unpause", SERVERS, "nova unpause MyFirstInstance")
+@command(app, "unpause", POWER, "nova unpause MyFirstInstance")
 def unpause(
     ctx: typer.Context,
     servers: ServersArgument,
@@ -117,7 +117,7 @@ def unpause(
     act(session, "unpause", servers, session.client.unpause_instance, poll=poll)
 
 
-@command(app, "suspend", SERVERS, "nova suspend MyFirstInstance")
+@command(app, "suspend", POWER, "nova suspend MyFirstInstance")
 def suspend(
     ctx: typer.Context,
     servers: ServersArgument,
@@ -129,7 +129,7 @@ def suspend(
     act(session, "suspend", servers, session.client.suspend_instance, poll=poll)
 
 
-@command(app, "resume", SERVERS, "nova resume MyFirstInstance")
+@command(app, "resume", POWER, "nova resume MyFirstInstance")
 def resume(
     ctx: typer.Context,
     servers: ServersArgument,

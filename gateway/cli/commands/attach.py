@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli import complete
 from gateway.cli.failures import Failure, Json
-from gateway.cli.options import SERVERS, FormatOption, ServerArgument, command
+from gateway.cli.options import INSIDE, FormatOption, ServerArgument, command
 from gateway.cli.output import write_bytes
 from gateway.cli.session import Session, open_session
 from gateway.cli.table import render_properties
@@ -42,7 +42,7 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Take over from whoev
 @command(
     app,
     "console",
-    SERVERS,
+    INSIDE,
     "nova console MyFirstInstance",
     "nova --endpoint cloud:8774 --ca ca.pem console --token TOKEN",
 )
@@ -85,7 +85,7 @@ def console(
 @command(
     app,
     "vnc",
-    SERVERS,
+    INSIDE,
     "nova vnc MyFirstInstance",
     "nova vnc --port 5901 MyFirstInstance",
     "nova --endpoint cloud:8774 --ca ca.pem vnc --token TOKEN",
@@ -119,7 +119,7 @@ def vnc(
         )
 
 
-@command(app, "get-serial-console", SERVERS, "nova get-serial-console MyFirstInstance")
+@command(app, "get-serial-console", INSIDE, "nova get-serial-console MyFirstInstance")
 def get_serial_console(
     ctx: typer.Context, server: ServerArgument, form: FormatOption = None
 ) -> None:
@@ -129,7 +129,7 @@ def get_serial_console(
     _make_token(open_session(ctx, form), server, CONSOLE_KIND_SERIAL, "console")
 
 
-@command(app, "get-vnc-console", SERVERS, "nova get-vnc-console MyFirstInstance novnc")
+@command(app, "get-vnc-console", INSIDE, "nova get-vnc-console MyFirstInstance novnc")
 def get_vnc_console(
     ctx: typer.Context,
     server: ServerArgument,

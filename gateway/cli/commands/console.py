@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from gateway.cli.failures import Failure
-from gateway.cli.options import SERVERS, FormatOption, ServerArgument, command
+from gateway.cli.options import INSIDE, FormatOption, ServerArgument, command
 from gateway.cli.output import flush, write_bytes
 from gateway.cli.session import Session, open_session
 from gateway.cli.terminal import ConsoleText, plain
@@ -28,7 +28,7 @@ _FOLLOW_SECONDS: Final = 0.5
 @command(
     app,
     "console-log",
-    SERVERS,
+    INSIDE,
     "nova console-log MyFirstInstance",
     "nova console-log --length 20 --follow MyFirstInstance",
 )

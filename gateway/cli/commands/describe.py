@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli.commands.parameters import pairs
 from gateway.cli.failures import Failure
-from gateway.cli.options import SERVERS, FormatOption, ServerArgument, command
+from gateway.cli.options import DESCRIBE, FormatOption, ServerArgument, command
 from gateway.cli.session import Session, open_session
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class MetaAction(StrEnum):
     DELETE = "delete"
 
 
-@command(app, "rename", SERVERS, "nova rename MyFirstInstance web1")
+@command(app, "rename", DESCRIBE, "nova rename MyFirstInstance web1")
 def rename(
     ctx: typer.Context,
     server: ServerArgument,
@@ -44,7 +44,7 @@ def rename(
 @command(
     app,
     "update",
-    SERVERS,
+    DESCRIBE,
     "nova update --description 'behind the load balancer' web1",
     "nova update --name web2 --hostname web2 web1",
 )
@@ -77,7 +77,7 @@ def update(
 @command(
     app,
     "meta",
-    SERVERS,
+    DESCRIBE,
     "nova meta MyFirstInstance set stage=test owner=alice",
     "nova meta MyFirstInstance delete stage",
 )

@@ -64,7 +64,7 @@ def flavor_show(ctx: typer.Context, flavor: FlavorArgument, form: FormatOption =
     "flavor-create",
     CATALOG,
     "nova flavor-create m2.small auto 2048 20 2",
-    "nova flavor-create --ephemeral 10 --swap 512 --is-public false web 100 1024 5 1",
+    "nova flavor-create --swap 512 --is-public false web 100 1024 5 1",
 )
 def flavor_create(
     ctx: typer.Context,
@@ -131,7 +131,10 @@ def flavor_delete(ctx: typer.Context, flavor: FlavorArgument, form: FormatOption
 
     from gateway.cli import lookup
 
-    session.client.delete_flavor(lookup.find_flavor(session.client, flavor).name)
+    found = lookup.find_flavor(session.client, flavor)
+    session.client.delete_flavor(found.name)
+    if session.out.is_json:
+        _print(session, [found])
 
 
 @command(
@@ -157,10 +160,10 @@ def flavor_key(
     from gateway.cli import lookup
 
     name = lookup.find_flavor(session.client, flavor).name
-    if action is Change.SET:
-        session.client.change_extra_specs(name, pairs, ())
-    else:
-        session.client.change_extra_specs(name, {}, tuple(pairs))
+    add, remove = (pairs, ()) if action is Change.SET else ({}, tuple(pairs))
+    changed = session.client.change_extra_specs(name, add, remove)
+    if session.out.is_json:
+        _print(session, [changed])
 
 
 @command(app, "flavor-access-list", CATALOG, "nova flavor-access-list --flavor web")

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.commands.each import act, each_of
-from gateway.cli.options import SERVERS, FormatOption, PollOption, ServersArgument, command
+from gateway.cli.options import (
+    DESCRIBE,
+    SERVERS,
+    FormatOption,
+    PollOption,
+    ServersArgument,
+    command,
+)
 from gateway.cli.session import Session, open_session
 
 if TYPE_CHECKING:
@@ -16,7 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@command(app, "lock", SERVERS, "nova lock --reason 'in use till May' MyFirstInstance")
+@command(app, "lock", DESCRIBE, "nova lock --reason 'in use till May' MyFirstInstance")
 def lock(
     ctx: typer.Context,
     servers: ServersArgument,
@@ -36,7 +43,7 @@ def lock(
     )
 
 
-@command(app, "unlock", SERVERS, "nova unlock MyFirstInstance")
+@command(app, "unlock", DESCRIBE, "nova unlock MyFirstInstance")
 def unlock(ctx: typer.Context, servers: ServersArgument, form: FormatOption = None) -> None:
     """Let servers be changed again. An admin's lock only an admin takes away."""
     session = open_session(ctx, form)
@@ -52,7 +59,7 @@ def unlock(ctx: typer.Context, servers: ServersArgument, form: FormatOption = No
 @command(
     app,
     "reset-state",
-    SERVERS,
+    DESCRIBE,
     "nova reset-state MyFirstInstance",
     "nova reset-state --active web1",
 )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.failures import Failure
-from gateway.cli.options import SERVERS, FormatOption, ServerArgument, command
+from gateway.cli.options import HISTORY, FormatOption, ServerArgument, command
 from gateway.cli.session import open_session
 from gateway.cli.table import render, render_properties
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@command(app, "instance-action-list", SERVERS, "nova instance-action-list MyFirstInstance")
+@command(app, "instance-action-list", HISTORY, "nova instance-action-list MyFirstInstance")
 def instance_action_list(
     ctx: typer.Context, server: ServerArgument, form: FormatOption = None
 ) -> None:
@@ -36,7 +36,7 @@ def instance_action_list(
 @command(
     app,
     "instance-action",
-    SERVERS,
+    HISTORY,
     "nova instance-action MyFirstInstance 4ad2b6f6-3ce0-4d7c-a1d3-9d2c3fd59d63",
 )
 def instance_action(

@@ -40,7 +40,7 @@ class DiskFormat(StrEnum):
     IMAGES,
     "nova image-upload --file debian-12.qcow2 --min-disk 2 debian-12",
     "nova image-upload --file vmlinuz --disk-format aki my-kernel",
-    "nova image-upload --file disk.img --kernel my-kernel --property os_command_line=quiet disk",
+    "nova image-upload --file disk.img --kernel my-kernel disk",
 )
 def image_upload(
     ctx: typer.Context,

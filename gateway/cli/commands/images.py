@@ -74,16 +74,22 @@ def image_delete(
 ) -> int:
     """Forget images. Servers that were made from them keep what they have."""
     session = open_session(ctx, form)
-    code = Exit.OK
+    code, deleted = Exit.OK, []
     for image in images:
         try:
-            session.client.delete_image(find(session, image).name)
+            found = find(session, image)
+            session.client.delete_image(found.name)
+            deleted.append(found)
         except Failure as failure:
             if failure.exit_code is Exit.NO_CONNECTION:
                 raise
             # The others are deleted all the same, as python-novaclient does.
             session.out.failure(failure)
             code = failure.exit_code
+    if session.out.is_json:
+        from gateway.cli.views import images as view
+
+        session.out.result(str, lambda: [view.as_json(image) for image in deleted])
     return code
 
 
@@ -123,7 +129,9 @@ def image_meta(
         else:
             found.properties.pop(key, None)
     # Its etag goes along: what somebody else has set meanwhile is not lost.
-    session.client.update_image(found, sorted(fields))
+    changed = session.client.update_image(found, sorted(fields))
+    if session.out.is_json:
+        show(session, changed)
 
 
 @command(

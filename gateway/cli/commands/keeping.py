@@ -8,7 +8,7 @@ from gateway.cli.commands.accepted import accepted_json, finish
 from gateway.cli.commands.each import act
 from gateway.cli.commands.parameters import pairs
 from gateway.cli.options import (
-    SERVERS,
+    REMAKE,
     FormatOption,
     PollOption,
     ServerArgument,
@@ -32,7 +32,7 @@ ImageNameArgument = Annotated[
 @command(
     app,
     "image-create",
-    SERVERS,
+    REMAKE,
     "nova image-create MyFirstInstance monday",
     "nova image-create --poll --metadata stage=test web1 web1-tested",
 )
@@ -64,7 +64,7 @@ def image_create(
 @command(
     app,
     "backup",
-    SERVERS,
+    REMAKE,
     "nova backup MyFirstInstance monday daily 7",
     "nova backup --poll web1 web1-may weekly 4",
 )
@@ -100,7 +100,7 @@ def backup(
     _end(session, found, operation, poll=poll)
 
 
-@command(app, "shelve", SERVERS, "nova shelve MyFirstInstance", "nova shelve --poll web1 web2")
+@command(app, "shelve", REMAKE, "nova shelve MyFirstInstance", "nova shelve --poll web1 web2")
 def shelve(
     ctx: typer.Context,
     servers: ServersArgument,
@@ -112,7 +112,7 @@ def shelve(
     act(session, "shelve", servers, session.client.shelve_instance, poll=poll)
 
 
-@command(app, "shelve-offload", SERVERS, "nova shelve-offload MyFirstInstance")
+@command(app, "shelve-offload", REMAKE, "nova shelve-offload MyFirstInstance")
 def shelve_offload(
     ctx: typer.Context,
     servers: ServersArgument,
@@ -127,7 +127,7 @@ def shelve_offload(
 @command(
     app,
     "unshelve",
-    SERVERS,
+    REMAKE,
     "nova unshelve MyFirstInstance",
     "nova unshelve --host compute2 --poll web1",
 )

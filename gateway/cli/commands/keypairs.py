@@ -132,7 +132,10 @@ def keypair_delete(
     ctx: typer.Context, name: KeypairArgument, user: UserOption = _ME, form: FormatOption = None
 ) -> None:
     """Forget a key pair. Servers that were made with it keep it."""
-    open_session(ctx, form).client.delete_keypair(user, name)
+    session = open_session(ctx, form)
+    session.client.delete_keypair(user, name)
+    if session.out.is_json:
+        session.out.result(str, lambda: {"name": name})
 
 
 def _read(file: str) -> str:

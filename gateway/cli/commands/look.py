@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.failures import Failure
-from gateway.cli.options import SERVERS, FormatOption, ServerArgument, command
+from gateway.cli.options import INSIDE, FormatOption, ServerArgument, command
 from gateway.cli.output import write_bytes
 from gateway.cli.session import open_session
 from gateway.cli.table import render_properties
@@ -14,7 +14,7 @@ from gateway.cli.table import render_properties
 app = typer.Typer()
 
 
-@command(app, "screenshot", SERVERS, "nova screenshot MyFirstInstance --file screen.png")
+@command(app, "screenshot", INSIDE, "nova screenshot MyFirstInstance --file screen.png")
 def screenshot(
     ctx: typer.Context,
     server: ServerArgument,
@@ -46,7 +46,7 @@ def screenshot(
     )
 
 
-@command(app, "diagnostics", SERVERS, "nova diagnostics MyFirstInstance")
+@command(app, "diagnostics", INSIDE, "nova diagnostics MyFirstInstance")
 def diagnostics(ctx: typer.Context, server: ServerArgument, form: FormatOption = None) -> None:
     """Show what a server that runs has used."""
     session = open_session(ctx, form)

@@ -11,7 +11,7 @@ from gateway.cli.commands.each import act
 from gateway.cli.commands.guest_options import read_files, read_user_data
 from gateway.cli.commands.parameters import pairs
 from gateway.cli.options import (
-    SERVERS,
+    REMAKE,
     FormatOption,
     PollOption,
     ServerArgument,
@@ -44,7 +44,7 @@ GraceOption = Annotated[
 @command(
     app,
     "rebuild",
-    SERVERS,
+    REMAKE,
     "nova rebuild MyFirstInstance cirros-0.3.4-x86_64-uec-kernel",
     "nova rebuild --poll --name web2 --key-name laptop web1 cirros",
 )
@@ -155,7 +155,7 @@ def rebuild(
 @command(
     app,
     "rescue",
-    SERVERS,
+    REMAKE,
     "nova rescue MyFirstInstance",
     "nova rescue --poll --image debian-12 --password s3same web1",
 )
@@ -206,7 +206,7 @@ def rescue(
     _end(session, found, operation, secret, poll=poll)
 
 
-@command(app, "unrescue", SERVERS, "nova unrescue MyFirstInstance", "nova unrescue --poll web1")
+@command(app, "unrescue", REMAKE, "nova unrescue MyFirstInstance", "nova unrescue --poll web1")
 def unrescue(
     ctx: typer.Context,
     servers: ServersArgument,

@@ -6,7 +6,7 @@ import typer
 
 from gateway.cli import complete
 from gateway.cli.commands.each import act
-from gateway.cli.options import SERVERS, FormatOption, PollOption, ServersArgument, command
+from gateway.cli.options import REMAKE, FormatOption, PollOption, ServersArgument, command
 from gateway.cli.session import Session, open_session
 
 app = typer.Typer()
@@ -18,7 +18,7 @@ _REVERT = "revert"
 @command(
     app,
     "resize",
-    SERVERS,
+    REMAKE,
     "nova resize MyFirstInstance m1.small",
     "nova resize confirm MyFirstInstance",
     "nova resize revert MyFirstInstance",
@@ -70,7 +70,7 @@ def resize(
     )
 
 
-@command(app, "resize-confirm", SERVERS, "nova resize-confirm MyFirstInstance")
+@command(app, "resize-confirm", REMAKE, "nova resize-confirm MyFirstInstance")
 def resize_confirm(
     ctx: typer.Context,
     servers: ServersArgument,
@@ -81,7 +81,7 @@ def resize_confirm(
     _confirm(open_session(ctx, form), servers, poll=poll)
 
 
-@command(app, "resize-revert", SERVERS, "nova resize-revert MyFirstInstance")
+@command(app, "resize-revert", REMAKE, "nova resize-revert MyFirstInstance")
 def resize_revert(
     ctx: typer.Context,
     servers: ServersArgument,

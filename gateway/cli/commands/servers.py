@@ -37,7 +37,7 @@ app = typer.Typer()
     "nova boot --image cirros-0.3.4-x86_64-uec --flavor m1.tiny MyFirstInstance",
     "nova boot --image cirros --flavor m1.tiny --meta role=web --poll web1",
     "nova boot --user-data ./test.file --image cirros --flavor m1.tiny injectTest",
-    "nova boot --image cirros --flavor m1.tiny --key-name laptop --file /etc/motd=./motd web2",
+    "nova boot --image cirros --flavor m1.tiny --key-name laptop --poll web2",
     "nova boot --boot-volume root --flavor m1.tiny web3",
 )
 def boot(

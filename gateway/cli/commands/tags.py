@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli.commands.describe import edited
 from gateway.cli.failures import Failure
-from gateway.cli.options import SERVERS, FormatOption, ServerArgument, command
+from gateway.cli.options import DESCRIBE, FormatOption, ServerArgument, command
 from gateway.cli.session import Session, open_session
 from gateway.cli.table import render
 
@@ -18,7 +18,7 @@ TagsArgument = Annotated[
 ]
 
 
-@command(app, "server-tag-list", SERVERS, "nova server-tag-list MyFirstInstance")
+@command(app, "server-tag-list", DESCRIBE, "nova server-tag-list MyFirstInstance")
 def server_tag_list(ctx: typer.Context, server: ServerArgument, form: FormatOption = None) -> None:
     """List the tags of a server."""
     session = open_session(ctx, form)
@@ -29,7 +29,7 @@ def server_tag_list(ctx: typer.Context, server: ServerArgument, form: FormatOpti
     session.out.result(lambda: render(("Tag",), [(tag,) for tag in tags]), lambda: tags)
 
 
-@command(app, "server-tag-add", SERVERS, "nova server-tag-add MyFirstInstance web blue")
+@command(app, "server-tag-add", DESCRIBE, "nova server-tag-add MyFirstInstance web blue")
 def server_tag_add(
     ctx: typer.Context, server: ServerArgument, tags: TagsArgument, form: FormatOption = None
 ) -> None:
@@ -37,7 +37,7 @@ def server_tag_add(
     _change(open_session(ctx, form), server, lambda held: [*held, *tags])
 
 
-@command(app, "server-tag-set", SERVERS, "nova server-tag-set MyFirstInstance web green")
+@command(app, "server-tag-set", DESCRIBE, "nova server-tag-set MyFirstInstance web green")
 def server_tag_set(
     ctx: typer.Context, server: ServerArgument, tags: TagsArgument, form: FormatOption = None
 ) -> None:
@@ -45,7 +45,7 @@ def server_tag_set(
     _change(open_session(ctx, form), server, lambda _: tags)
 
 
-@command(app, "server-tag-delete", SERVERS, "nova server-tag-delete MyFirstInstance blue")
+@command(app, "server-tag-delete", DESCRIBE, "nova server-tag-delete MyFirstInstance blue")
 def server_tag_delete(
     ctx: typer.Context, server: ServerArgument, tags: TagsArgument, form: FormatOption = None
 ) -> None:
@@ -64,7 +64,7 @@ def server_tag_delete(
     _change(open_session(ctx, form), server, without)
 
 
-@command(app, "server-tag-delete-all", SERVERS, "nova server-tag-delete-all MyFirstInstance")
+@command(app, "server-tag-delete-all", DESCRIBE, "nova server-tag-delete-all MyFirstInstance")
 def server_tag_delete_all(
     ctx: typer.Context, server: ServerArgument, form: FormatOption = None
 ) -> None:

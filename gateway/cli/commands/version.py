@@ -1,6 +1,7 @@
-"""version."""
+"""version, help."""
 
 from importlib.metadata import version as installed_version
+from typing import Annotated
 
 import typer
 
@@ -35,3 +36,16 @@ def version(ctx: typer.Context, form: FormatOption = None) -> None:
             "min_api_level": server.min_api_level,
         },
     )
+
+
+@command(app, "help", OTHER, "nova help boot")
+def help_(
+    ctx: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="COMMAND...", help="Which one.", show_default=False),
+    ] = None,
+) -> None:
+    """Show what a command does, as COMMAND --help does."""
+    nova = ctx.find_root()
+    nova.command([*(words or []), "--help"], nova.info_name, standalone_mode=False)

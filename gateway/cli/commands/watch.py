@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from gateway.cli.failures import Failure
-from gateway.cli.options import SERVERS, FormatOption, command
+from gateway.cli.options import HISTORY, FormatOption, command
 from gateway.cli.session import Session, open_session
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _LONGEST_PAUSE: Final = 5.0
 @command(
     app,
     "watch",
-    SERVERS,
+    HISTORY,
     "nova watch",
     "nova watch --format json | jq -r '.instance.status // empty'",
 )

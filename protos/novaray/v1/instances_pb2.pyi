@@ -1223,6 +1223,40 @@ class DeleteInstanceRequest(_message.Message):
 Global___DeleteInstanceRequest: _TypeAlias = DeleteInstanceRequest  # noqa: Y015
 
 @_typing.final
+class CloneInstanceRequest(_message.Message):
+    """Request of CloneInstance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The origin: `projects/{project}/instances/{uuid}`. It runs, is paused or is stopped."""
+    etag: _builtins.str
+    """Only if the origin still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request makes the instance once, however often it is sent."""
+    display_name: _builtins.str
+    """The new instance's; the origin's with `-clone` behind it where it is not given."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloneInstanceRequest: _TypeAlias = CloneInstanceRequest  # noqa: Y015
+
+@_typing.final
 class StartInstanceRequest(_message.Message):
     """Request of StartInstance."""
 

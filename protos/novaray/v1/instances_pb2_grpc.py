@@ -135,6 +135,11 @@ class InstanceServiceStub:
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.UnrescueInstanceRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.CloneInstance = channel.unary_unary(
+                '/novaray.v1.InstanceService/CloneInstance',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.CloneInstanceRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
         self.ResizeInstance = channel.unary_unary(
                 '/novaray.v1.InstanceService/ResizeInstance',
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ResizeInstanceRequest.SerializeToString,
@@ -341,6 +346,16 @@ class InstanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CloneInstance(self, request, context):
+        """Makes an instance whose disk begins as another's is now: its origin's, which runs on. It has the origin's flavor,
+        image, metadata, key pair, user data and files, and is on the origin's host; its id, addresses, password, ephemeral
+        and swap disks are its own. What the origin's guest holds in memory and has not written is not in it, as after a
+        power cut.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ResizeInstance(self, request, context):
         """Gives an instance another flavor. It ends in VERIFY_RESIZE: confirm it, or revert to what it was.
         """
@@ -521,6 +536,11 @@ def add_InstanceServiceServicer_to_server(servicer, server):
             'UnrescueInstance': grpc.unary_unary_rpc_method_handler(
                     servicer.UnrescueInstance,
                     request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.UnrescueInstanceRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'CloneInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloneInstance,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.CloneInstanceRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'ResizeInstance': grpc.unary_unary_rpc_method_handler(
@@ -1101,6 +1121,33 @@ class InstanceService:
             target,
             '/novaray.v1.InstanceService/UnrescueInstance',
             protos_dot_novaray_dot_v1_dot_instances__pb2.UnrescueInstanceRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloneInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/CloneInstance',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.CloneInstanceRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

@@ -82,6 +82,12 @@ class InstanceServiceStub:
     """Boots a rescue image in the instance's place, with the instance's own disk as the second one."""
     UnrescueInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.UnrescueInstanceRequest, _operations_pb2.Operation]
     """Ends a rescue: the instance boots from its own disk again, and the rescue disk is removed."""
+    CloneInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.CloneInstanceRequest, _operations_pb2.Operation]
+    """Makes an instance whose disk begins as another's is now: its origin's, which runs on. It has the origin's flavor,
+    image, metadata, key pair, user data and files, and is on the origin's host; its id, addresses, password, ephemeral
+    and swap disks are its own. What the origin's guest holds in memory and has not written is not in it, as after a
+    power cut.
+    """
     ResizeInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.ResizeInstanceRequest, _operations_pb2.Operation]
     """Gives an instance another flavor. It ends in VERIFY_RESIZE: confirm it, or revert to what it was."""
     ConfirmInstanceResize: _grpc.UnaryUnaryMultiCallable[_instances_pb2.ConfirmInstanceResizeRequest, _operations_pb2.Operation]
@@ -160,6 +166,12 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     """Boots a rescue image in the instance's place, with the instance's own disk as the second one."""
     UnrescueInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.UnrescueInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Ends a rescue: the instance boots from its own disk again, and the rescue disk is removed."""
+    CloneInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.CloneInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Makes an instance whose disk begins as another's is now: its origin's, which runs on. It has the origin's flavor,
+    image, metadata, key pair, user data and files, and is on the origin's host; its id, addresses, password, ephemeral
+    and swap disks are its own. What the origin's guest holds in memory and has not written is not in it, as after a
+    power cut.
+    """
     ResizeInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.ResizeInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Gives an instance another flavor. It ends in VERIFY_RESIZE: confirm it, or revert to what it was."""
     ConfirmInstanceResize: _aio.UnaryUnaryMultiCallable[_instances_pb2.ConfirmInstanceResizeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
@@ -349,6 +361,18 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Ends a rescue: the instance boots from its own disk again, and the rescue disk is removed."""
+
+    @_abc_1.abstractmethod
+    def CloneInstance(
+        self,
+        request: _instances_pb2.CloneInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Makes an instance whose disk begins as another's is now: its origin's, which runs on. It has the origin's flavor,
+        image, metadata, key pair, user data and files, and is on the origin's host; its id, addresses, password, ephemeral
+        and swap disks are its own. What the origin's guest holds in memory and has not written is not in it, as after a
+        power cut.
+        """
 
     @_abc_1.abstractmethod
     def ResizeInstance(

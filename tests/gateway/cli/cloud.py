@@ -458,6 +458,13 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
         self._find(request.name, context).state = Instance.STATE_REBUILD
         return answer
 
+    def CloneInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        name = request.display_name or f"{self._find(request.name, context).display_name}-clone"
+        self.enter(request, context, "CloneInstance")
+        create = instances_pb2.CreateInstanceRequest(request_id=request.request_id)
+        create.instance.display_name = name
+        return self.CreateInstance(create, context)
+
     def RescueInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._told(request, self._change(request, context, "RESCUE"))
 
@@ -493,6 +500,35 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
 
     def UnshelveInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._change(request, context, "UNSHELVE")
+
+    def RestoreInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "RESTORE")
+
+    def UpdateInstance(self, request: Any, context: Any) -> Instance:
+        self.enter(request, context, "UpdateInstance")
+        instance = self._find(request.instance.name, context)
+        for path in request.update_mask.paths:
+            instance.ClearField(path)
+        instance.MergeFrom(request.instance)
+        return instance
+
+    def LockInstance(self, request: Any, context: Any) -> Instance:
+        self.enter(request, context, "LockInstance")
+        instance = self._find(request.name, context)
+        instance.locked, instance.locked_reason = True, request.reason
+        return instance
+
+    def UnlockInstance(self, request: Any, context: Any) -> Instance:
+        self.enter(request, context, "UnlockInstance")
+        instance = self._find(request.name, context)
+        instance.locked, instance.locked_reason = False, ""
+        return instance
+
+    def ResetInstanceState(self, request: Any, context: Any) -> Instance:
+        self.enter(request, context, "ResetInstanceState")
+        instance = self._find(request.name, context)
+        instance.state = request.state
+        return instance
 
     def GetConsoleOutput(self, request: Any, context: Any) -> Any:
         self.enter(request, context, "GetConsoleOutput")

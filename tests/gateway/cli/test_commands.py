@@ -29,6 +29,8 @@ NO_HOST = refusal(
     node1="RamFilter: has 100 MiB left",
     node2="is down",
     more_hosts="3",
+    instance=MADE_ID,
+    operation=f"{MADE_ID}.1",
 )
 
 
@@ -136,6 +138,12 @@ def test_a_failed_operation_in_json(cloud: Cloud, nova: Nova) -> None:
     assert data["metadata"]["node2"] == "is down"
     assert data["operation"]["id"] == f"{MADE_ID}.1"
     assert data["operation"]["error"]["reason"] == "NO_VALID_HOST"
+
+
+def test_each_action_has_a_word_of_its_own_while_it_is_polled() -> None:
+    actions = InstanceOperationMetadata.Action.keys()
+    words = {name.removeprefix("ACTION_").lower() for name in actions} - {"unspecified"}
+    assert words == set(progress.VERBS)
 
 
 @pytest.mark.slow
@@ -325,11 +333,41 @@ def test_standing_still_and_going_on(cloud: Cloud, nova: Nova, word: str, state:
 
 def test_a_state_that_forbids_it(cloud: Cloud, nova: Nova) -> None:
     message = "Server MyFirstInstance is ACTIVE; only a SHUTOFF one can be started."
+    conflict = grpc.StatusCode.FAILED_PRECONDITION
     cloud.refuse["StartInstance"] = [
-        refusal(grpc.StatusCode.FAILED_PRECONDITION, "INVALID_STATE", message)
+        refusal(conflict, "INVALID_STATE", message, vm_state="active"),
+        refusal(conflict, "INVALID_STATE", "Cannot start it.", vm_state="suspended"),
+    ]
+    cloud.refuse["ResumeInstance"] = [
+        refusal(conflict, "INVALID_STATE", "No.", vm_state="paused", action="resume")
     ]
     ran = nova("start", "MyFirstInstance")
     assert (ran.code, ran.err) == (1, f"ERROR (INVALID_STATE): {message}\n")
+    hint = "Hint: The way out of this state: nova resume SERVER.\n"
+    assert nova("start", "MyFirstInstance").err.endswith(hint)
+    assert "Hint" not in nova("resume", "MyFirstInstance").err
+
+
+def test_a_field_is_not_told_twice(cloud: Cloud, nova: Nova) -> None:
+    problem = "'a' is not a name of the form b"
+    cloud.refuse["GetOperation"] = [
+        refusal(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "RESOURCE_NAME_INVALID",
+            f"The field name is wrong: {problem}.",
+            bad_field("name", problem),
+        )
+    ]
+    assert nova("operation", "show", "a").err.count(problem) == 1
+
+
+def test_help_is_also_a_command(nova: Nova) -> None:
+    assert nova("help").ok == nova("--help").ok
+    assert nova("help", "boot").ok == nova("boot", "--help").ok
+    assert nova("help", "operation", "list").ok == nova("operation", "list", "--help").ok
+    ran = nova("help", "bot")
+    assert ran.code == 2
+    assert "Did you mean 'boot'" in ran.err
 
 
 # --- operations --------------------------------------------------------------------------------

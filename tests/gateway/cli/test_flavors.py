@@ -56,9 +56,14 @@ def test_extra_specs(cloud: Cloud, nova: Nova) -> None:
     assert added.name == removed.name == "flavors/1"
     assert dict(added.set) == {"hw:watchdog_action": "reset", "note": "a=b"}
     assert list(removed.unset) == ["note", "color"]
+    (changed,) = json.loads(nova("flavor-key", "1", "set", "a=b", "--format", "json").ok)
+    assert changed["id"] == "1"
 
 
 def test_delete_and_describe(cloud: Cloud, nova: Nova) -> None:
+    (deleted,) = json.loads(nova("flavor-delete", "m1.nano", "--format", "json").ok)
+    assert deleted["id"] == "42"
+    cloud.asked.clear()
     assert nova("flavor-delete", "m1.tiny").ok == ""
     assert cloud.requests("DeleteFlavor")[0].name == "flavors/1"
     assert nova("flavor-update", "m1.tiny", "small").code == 0

@@ -216,3 +216,5 @@ def test_several_images_are_deleted_also_after_one_that_fails(cloud: Cloud, nova
     assert (ran.code, ran.out) == (1, "")
     assert "No image with a name or ID of 'none' exists." in ran.err
     assert [image.display_name for image in cloud.images] == [UEC]
+    (deleted,) = json.loads(nova("image-delete", UEC, "--format", "json").ok)
+    assert deleted["name"] == UEC

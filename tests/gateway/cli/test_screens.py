@@ -27,6 +27,7 @@ SCREENS = {
     "rebuild": ("rebuild", "MyFirstInstance", f"{UEC}-kernel"),
     "rescue": ("rescue", "MyFirstInstance"),
     "unrescue": ("unrescue", "MyFirstInstance"),
+    "clone": ("clone", "MyFirstInstance", "MySecondInstance"),
     "resize": ("resize", "MyFirstInstance", "m1.small"),
     "resize-confirm": ("resize", "confirm", "MyFirstInstance"),
     "resize-revert": ("resize-revert", "MyFirstInstance"),

@@ -345,7 +345,9 @@ class Watch(threading.Thread):
         with self._came:
             return [instance.state for _, instance in self._seen if instance.name == name]
 
-    def seen(self, name: str, state: int, since: float, seconds: float = 30) -> float:
+    def seen(
+        self, name: str, state: "Instance.State.ValueType", since: float, seconds: float = 30
+    ) -> float:
         """When, after ``since``, an instance was seen in a state, with nothing being done to it."""
 
         def found() -> list[float]:

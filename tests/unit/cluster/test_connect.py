@@ -2,7 +2,8 @@
 
 import pytest
 
-from actors.model.commands import CreateInstance
+from actors.model.commands import CreateInstance, InstanceCommand
+from actors.model.details import Rebuild, Rebuilt, RescueBoot, Unrescue
 from actors.model.errors import Conflict
 from actors.model.instance import Lock, VmState
 from actors.model.operation import Action
@@ -49,6 +50,25 @@ async def test_a_lock_keeps_no_handle_back(vm: InstanceHandle, instances: Memory
     await vm.lock()
     await vm.stop()
     assert instances.records[vm.id].vm_state is VmState.STOPPED
+
+
+async def test_an_instance_is_rebuilt_and_rescued(
+    vm: InstanceHandle, instances: MemoryInstances
+) -> None:
+    source = instances.records[vm.id].source
+    await vm.rebuild(source.evolve(image_name="other"), grace_seconds=5)
+    await vm.rescue()
+    assert instances.records[vm.id].vm_state is VmState.RESCUED
+    await vm.unrescue()
+    assert instances.records[vm.id].vm_state is VmState.ACTIVE
+    _, rebuild, rescue, unrescue = instances.commands
+    assert isinstance(rebuild, InstanceCommand)
+    assert isinstance(rescue, InstanceCommand)
+    assert isinstance(unrescue, InstanceCommand)
+    assert rebuild.details == Rebuild(to=Rebuilt(source=source.evolve(image_name="other")))
+    assert rebuild.grace_seconds == 5
+    assert rescue.details == RescueBoot(source=source)
+    assert unrescue.details == Unrescue()
 
 
 async def test_a_delete_is_taken_back(vm: InstanceHandle, instances: MemoryInstances) -> None:

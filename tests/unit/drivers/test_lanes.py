@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from actors.drivers.lanes import Lanes
-from actors.model.errors import Abandoned, Cancelled
+from actors.model.errors import Abandoned, Cancelled, Unavailable
 from actors.model.ids import InstanceId
 
 ONE = InstanceId("1")
@@ -85,3 +85,20 @@ async def test_an_abandoned_job_ends_but_not_the_one_that_undoes_it() -> None:
             lane.check(ONE, 1)
     async with lane.turn(ONE, 1):
         lane.check(ONE, 1)
+
+
+async def test_between_two_jobs_something_else_may_pass() -> None:
+    """A job that comes meanwhile waits; what comes while a job is there is refused."""
+    lane = Lanes().lane(ONE)
+    async with lane.turn(ONE, 1):
+        with pytest.raises(Unavailable, match=ONE) as refusal:
+            await lane.between_jobs(ONE).__aenter__()
+    assert refusal.value.reason == "LANE_BUSY"
+    async with lane.between_jobs(ONE):
+        assert lane.busy
+        job = asyncio.create_task(lane.turn(ONE, 2).__aenter__())
+        await asyncio.sleep(0)
+        assert not job.done()
+        with pytest.raises(Unavailable):
+            await lane.between_jobs(ONE).__aenter__()
+    await job

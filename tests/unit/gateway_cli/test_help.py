@@ -47,11 +47,17 @@ def test_help(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None
     )
 
 
+def test_examples_can_be_copied_from_a_terminal_of_80_columns() -> None:
+    for path in PATHS:
+        lines = [line.strip() for line in (_command(path).epilog or "").splitlines()]
+        assert not [line for line in lines if len(line) > 78], path
+
+
 def test_each_command_takes_a_format() -> None:
     assert run(["flavor-list", "--format", "yaml"]) == 2
     for path in PATHS:
         # A console's output is the guest's.
-        if path not in (("operation",), ("console",)):
+        if path not in (("operation",), ("console",), ("help",)):
             assert "--format" in _options(path), path
 
 
@@ -80,8 +86,12 @@ def _as_printed(block: re.Match[str]) -> str:
     return f"{block['head']}{path.read_text(encoding='utf-8')}```\n"
 
 
-def _options(path: tuple[str, ...]) -> set[str]:
+def _command(path: tuple[str, ...]) -> Any:
     command: Any = typer.main.get_command(app)
     for name in path:
         command = command.commands[name]
-    return {option for param in command.params for option in param.opts}
+    return command
+
+
+def _options(path: tuple[str, ...]) -> set[str]:
+    return {option for param in _command(path).params for option in param.opts}

@@ -16,9 +16,12 @@ from actors.lifecycle.events import (
 )
 from actors.lifecycle.guards import ALLOWED, REBOOT_SOFT, guard_of
 from actors.model.commands import InstanceCommand
+from actors.model.details import Resize
 from actors.model.errors import Conflict, Stale
-from actors.model.instance import InstanceRecord, PowerState, Rescue, TaskState, VmState
+from actors.model.flavor import DEFAULT_FLAVORS
+from actors.model.instance import Former, InstanceRecord, PowerState, Rescue, TaskState, VmState
 from actors.model.operation import Action, OperationState
+from tests.local.nova_guards import LEFT_ALONE
 from tests.local.records import HOST, NOW, SOURCE, command, instance, operation
 from tests.sagas.points import POWER
 
@@ -61,11 +64,9 @@ def test_guards_are_novas() -> None:
     assert ALLOWED[Action.START].vm_states == {VmState.STOPPED}
     assert ALLOWED[Action.DELETE].vm_states == set(VmState) - {VmState.DELETED}
     assert [a for a in Action if ALLOWED[a].interrupts == set(TaskState)] == [Action.DELETE]
-    assert set(TaskState) - ALLOWED[Action.SOFT_DELETE].interrupts == {
-        TaskState.REBUILDING,
-        TaskState.RESCUING,
-        TaskState.UNRESCUING,
-    }
+    assert {
+        task.value for task in set(TaskState) - ALLOWED[Action.SOFT_DELETE].interrupts
+    } == LEFT_ALONE["softDelete"]
     remade = {VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}
     assert ALLOWED[Action.REBUILD].vm_states == remade
     assert ALLOWED[Action.RESCUE].vm_states == remade
@@ -124,6 +125,9 @@ def test_a_request_for_an_older_generation_is_refused() -> None:
         (Action.SUSPEND, VmState.SUSPENDED),
         (Action.RESUME, VmState.ACTIVE),
         (Action.SOFT_DELETE, VmState.SOFT_DELETED),
+        (Action.RESIZE, VmState.RESIZED),
+        (Action.CONFIRM_RESIZE, VmState.ACTIVE),
+        (Action.REVERT_RESIZE, VmState.ACTIVE),
         (Action.RESTORE, VmState.ACTIVE),
         (Action.REBUILD, VmState.ACTIVE),
         (Action.RESCUE, VmState.RESCUED),
@@ -253,3 +257,48 @@ def test_stale_and_foreign_reports_are_dropped() -> None:
 def test_the_same_report_twice_changes_nothing() -> None:
     once = observed(instance(), PowerState.SHUTDOWN)
     assert observed(once, PowerState.SHUTDOWN) is once
+
+
+@pytest.mark.parametrize("action", [Action.CONFIRM_RESIZE, Action.REVERT_RESIZE])
+@pytest.mark.parametrize(
+    ("power", "end"),
+    [
+        (PowerState.NOSTATE, VmState.STOPPED),
+        (PowerState.SHUTDOWN, VmState.STOPPED),
+        (PowerState.RUNNING, VmState.ACTIVE),
+    ],
+)
+def test_what_was_resized_is_what_it_runs_as(
+    action: Action, power: PowerState, end: VmState
+) -> None:
+    record = instance(vm_state=VmState.RESIZED, task_state=TaskState.RESIZE_REVERTING)
+    done = operation(record, action, state=OperationState.SUCCEEDED)
+    assert machine.step(record, Moved(done, LATER, {}, power))[0].vm_state is end
+
+
+def test_a_resize_remembers_what_there_was() -> None:
+    """And what follows it knows it, too: what lies on another host is never forgotten."""
+    record = instance(vm_state=VmState.STOPPED)
+    resize = command(record, Action.RESIZE).evolve(details=Resize(flavor=DEFAULT_FLAVORS[1]))
+    _, effects = machine.step(record, Requested(resize, NOW))
+    (begin,) = effects
+    assert isinstance(begin, Begin)
+    former = begin.operation.former
+    assert former is not None
+    assert (former.flavor, former.host_id, former.sequence) == (record.flavor, HOST, 2)
+    assert not former.ran
+    for action in (Action.CONFIRM_RESIZE, Action.REVERT_RESIZE, Action.DELETE):
+        resized = instance(vm_state=VmState.RESIZED, former=former)
+        _, effects = machine.step(resized, Requested(command(resized, action), NOW))
+        assert isinstance(effects[-1], Begin)
+        assert effects[-1].operation.former == former
+
+
+def test_a_resize_that_never_ended_is_not_followed_by_another() -> None:
+    former = Former(
+        sequence=1, flavor=DEFAULT_FLAVORS[1], host_id=HOST, host="h1", vm_state=VmState.ACTIVE
+    )
+    reset = instance(former=former)
+    with pytest.raises(Conflict) as refusal:
+        machine.step(reset, Requested(command(reset, Action.RESIZE), NOW))
+    assert refusal.value.reason == "RESIZE_UNSETTLED"

@@ -7,14 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.model.errors import Kind
+from actors.model.ids import HostId
 from actors.model.instance import Fault
 from actors.model.operation import Action, OperationRecord, OperationState, StepState
 from actors.ports.host import HostStep
 from actors.sagas import journal
 from actors.sagas.journal import Perform, Rest, Unwind
 from actors.sagas.plans import SAGAS
+from actors.sagas.saga import Place
 from tests.local.records import HOST, NOW
 from tests.sagas.points import sample_of
+
+ELSEWHERE = HostId("99999999-9999-4999-8999-999999999999")
 
 
 def fresh(action: Action) -> OperationRecord:
@@ -37,6 +41,42 @@ def test_a_boot_is_two_moves() -> None:
         now = journal.succeeded(now, move.steps, NOW)
     assert moves == [["claim", "ports"], ["image", "network", "disk", "domain"]]
     assert now.state is OperationState.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("former_host", "expected"),
+    [
+        (HOST, [["claim"], ["stop"], ["mark"], ["image", "network", "disk", "domain"]]),
+        (
+            ELSEWHERE,
+            [["claim"], ["stop", "leave", "unplug", "flatten"], ["mark"],
+             ["image", "network", "disk", "domain"]],
+        ),
+    ],
+)  # fmt: skip
+def test_steps_travel_with_those_of_their_host(
+    former_host: HostId, expected: list[list[str]]
+) -> None:
+    saga, now = SAGAS[Action.RESIZE], sample_of(Action.RESIZE, former_host)
+    moves = []
+    while isinstance((made := journal.advance(saga, now, NOW))[1], Perform):
+        moves.append([step.name for step in made[1].steps])
+        assert len({step.at for step in made[1].steps}) == 1
+        assert journal.under_way(made[0]) == set(moves[-1])
+        now = journal.succeeded(made[0], made[1].steps, NOW)
+    assert moves == expected
+
+
+def test_a_delete_s_steps_at_two_hosts_are_two_moves() -> None:
+    """Their names on the hosts are the same: what one host has done says nothing of the other."""
+    saga, now = SAGAS[Action.DELETE], sample_of(Action.DELETE, ELSEWHERE)
+    now, first = journal.advance(saga, now, NOW)
+    assert isinstance(first, Perform)
+    assert [step.at for step in first.steps] == [Place.HERE] * 3
+    now, second = journal.advance(saga, journal.succeeded(now, first.steps, NOW), NOW)
+    assert isinstance(second, Perform)
+    assert [step.at for step in second.steps] == [Place.FORMER] * 3
+    assert [step.do for step in second.steps] == [step.do for step in first.steps]
 
 
 @pytest.mark.parametrize("action", list(Action))

@@ -85,7 +85,9 @@ ELEMENTS: dict[str, Element] = {
                 discard="ignore",
                 bus="ide",
                 readonly=True,
-                backing=BackingStore("/base", "raw", "block", last=False),
+                backing=BackingStore(
+                    "/layer", "qcow2", "file", BackingStore("/base", "raw", "block")
+                ),
                 iotune=IoTune(1, 2, 3, 4, 5, 6),
             ),
         ),

@@ -1,0 +1,55 @@
+"""Disks that share what is the same: made on each other, and taken apart again."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+from actors.drivers.acts import Act
+from actors.drivers.image_cache import ImageCache
+from actors.drivers.lanes import Lane
+from actors.model.details import Clone
+from actors.model.errors import Internal
+from actors.model.ids import InstanceId
+from actors.ports.host import HostJob, HostStep
+from actors.ports.hypervisor import Hypervisor
+
+#: Keeps everybody else from a guest of this host, of which no operation is under way.
+Beside = Callable[[InstanceId], AbstractAsyncContextManager[None]]
+
+
+class CloneWork:
+    """Does these steps. Each may be cut off and done again."""
+
+    def __init__(
+        self, hypervisor: Hypervisor, cache: ImageCache, threads: Executor, beside: Beside
+    ) -> None:
+        self._hypervisor: Final = hypervisor
+        self._cache = cache
+        self._threads = threads
+        self._beside = beside
+
+    def acts(self) -> Mapping[HostStep, Act]:
+        """Its steps."""
+        return {
+            HostStep.ENSURE_CLONED_DISK: self._clone,
+            HostStep.ENSURE_FLAT_DISK: self._flatten,
+        }
+
+    async def _clone(self, job: HostJob, _: Lane) -> None:
+        """Freeze the other's disk between two jobs of its own: nothing it is asked for changes."""
+        record, details = job.instance, job.details
+        if not isinstance(details, Clone):
+            raise Internal("The operation does not say what it clones.", "INTERNAL", job.saga)
+        origin = details.origin
+        files = await self._cache.ensure(record.source)
+        async with self._beside(origin):
+            await self._blocking(lambda: self._hypervisor.clone_disk(record, origin, files.disk))
+
+    async def _flatten(self, job: HostJob, _: Lane) -> None:
+        files = await self._cache.ensure(job.instance.source)
+        await self._blocking(lambda: self._hypervisor.flatten_disk(job.instance, files.disk))
+
+    async def _blocking(self, call: Callable[[], None]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._threads, call)
