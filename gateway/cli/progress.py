@@ -53,6 +53,8 @@ VERBS: Final = {
     "unrescue": "Ending the rescue of",
     "resize": "Resizing",
     "confirm_resize": "Confirming the resize of",
+    "attach_volume": "Attaching a volume to",
+    "detach_volume": "Detaching a volume from",
     "revert_resize": "Reverting the resize of",
     "create_image": "Making an image of",
     "create_backup": "Backing up",
