@@ -28,7 +28,17 @@ from actors.handles.instances import InstancesHandle
 from actors.handles.owners import ImagesHandle, NetworkHandle, SchedulerHandle, VolumesHandle
 from actors.model.commands import InstanceCommand
 from actors.model.console import ConsoleKind, ConsoleSession, Screenshot
-from actors.model.details import Details, Reboot, Rebuild, Rebuilt, RescueBoot, Resize, Unrescue
+from actors.model.details import (
+    AttachVolume,
+    DetachVolume,
+    Details,
+    Reboot,
+    Rebuild,
+    Rebuilt,
+    RescueBoot,
+    Resize,
+    Unrescue,
+)
 from actors.model.diagnostics import Diagnostics
 from actors.model.edits import (
     InstanceEdit,
@@ -39,7 +49,7 @@ from actors.model.edits import (
 )
 from actors.model.errors import NotFound, Unavailable
 from actors.model.flavor import Flavor
-from actors.model.ids import InstanceId, OperationId, RequestId, UserId
+from actors.model.ids import InstanceId, OperationId, RequestId, UserId, VolumeId
 from actors.model.image import BootSource
 from actors.model.instance import InstanceRecord, VmState
 from actors.model.operation import Action, OperationRecord
@@ -244,6 +254,26 @@ class InstanceHandle:
             Conflict: There is no resize to revert.
         """
         return await self._submit(Action.REVERT_RESIZE)
+
+    async def attach_volume(
+        self, volume: str, *, delete_on_termination: bool = False
+    ) -> OperationHandle:
+        """Give it a volume, by id.
+
+        Raises:
+            Conflict: Its state forbids it, or it has the volume.
+        """
+        details = AttachVolume(volume=VolumeId(volume), delete_on_termination=delete_on_termination)
+        return await self._submit(Action.ATTACH_VOLUME, details=details)
+
+    async def detach_volume(self, volume: str) -> OperationHandle:
+        """Take a volume from it, by id.
+
+        Raises:
+            Conflict: Its state forbids it, or it does not have the volume, or boots from it.
+        """
+        details = DetachVolume(volume=VolumeId(volume))
+        return await self._submit(Action.DETACH_VOLUME, details=details)
 
     async def delete(self, *, force: bool = False) -> OperationHandle:
         """Delete it, whatever is being done to it. Durable when it returns.

@@ -27,13 +27,14 @@ from actors.model.reply import Err, Ok, Reply
 from actors.network import NetworkActor
 from actors.scheduler import SchedulerActor
 from actors.store.tables import instant_text
+from actors.volume import VolumeActor
 from tests.local.records import NOW, instance, operation
 
 CALLED: dict[str, tuple[type, ...]] = {
     "conductor": (ConductorActor,),
     "hosts": (HostActor,),
     "instances": (InstanceActor,),
-    "owners": (SchedulerActor, NetworkActor, ImageActor),
+    "owners": (SchedulerActor, NetworkActor, ImageActor, VolumeActor),
 }
 
 
