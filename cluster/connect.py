@@ -30,7 +30,17 @@ from actors.lifecycle.clones import clone_of
 from actors.lifecycle.guards import check_cloned
 from actors.model.commands import InstanceCommand
 from actors.model.console import ConsoleKind, ConsoleSession, Screenshot
-from actors.model.details import Details, Reboot, Rebuild, Rebuilt, RescueBoot, Resize, Unrescue
+from actors.model.details import (
+    AttachVolume,
+    DetachVolume,
+    Details,
+    Reboot,
+    Rebuild,
+    Rebuilt,
+    RescueBoot,
+    Resize,
+    Unrescue,
+)
 from actors.model.diagnostics import Diagnostics
 from actors.model.edits import (
     InstanceEdit,
@@ -47,6 +57,7 @@ from actors.model.ids import (
     OperationId,
     RequestId,
     UserId,
+    VolumeId,
     instance_id_for,
     operation_id,
 )
@@ -271,6 +282,26 @@ class InstanceHandle:
         command = clone_of(origin, instance, _USER, request, name, data)
         accepted = await self._instances.create(command)
         return OperationHandle(self._instances, accepted.operation.id)
+
+    async def attach_volume(
+        self, volume: str, *, delete_on_termination: bool = False
+    ) -> OperationHandle:
+        """Give it a volume, by id.
+
+        Raises:
+            Conflict: Its state forbids it, or it has the volume.
+        """
+        details = AttachVolume(volume=VolumeId(volume), delete_on_termination=delete_on_termination)
+        return await self._submit(Action.ATTACH_VOLUME, details=details)
+
+    async def detach_volume(self, volume: str) -> OperationHandle:
+        """Take a volume from it, by id.
+
+        Raises:
+            Conflict: Its state forbids it, or it does not have the volume, or boots from it.
+        """
+        details = DetachVolume(volume=VolumeId(volume))
+        return await self._submit(Action.DETACH_VOLUME, details=details)
 
     async def delete(self, *, force: bool = False) -> OperationHandle:
         """Delete it, whatever is being done to it. Durable when it returns.

@@ -77,7 +77,7 @@ def test_ctrl_c_leaves_the_operation_alone(cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("boot", "web"), "Missing option '--image'"),
+        (("boot", "web"), "Missing option '--flavor'"),
         (("nonsense",), "No such command 'nonsense'"),
         (("list", "--limit", "0"), "--limit"),
         (("list", "--frmat", "json"), "--frmat"),
