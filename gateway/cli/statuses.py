@@ -28,6 +28,7 @@ _HINTS: Final = {
     "NO_VALID_HOST": 'See "nova host-list" for what is free, or take a smaller flavor.',
     "DEADLINE_EXCEEDED": "Raise the limit with --timeout SECONDS. What was asked may still happen.",
     "UNIMPLEMENTED": 'The server may be older than this command: see "nova version".',
+    "KEYPAIR_NOT_FOUND": 'See "nova keypair-list".',
     "RESOURCE_NAME_INVALID": 'Lists have the IDs: see "nova list" and "nova operation list".',
     "ABORTED": "Somebody changed it meanwhile: look at it again, then repeat.",
     "QUOTA_EXCEEDED": "Delete what you no longer need, or ask an administrator for more.",

@@ -2,12 +2,10 @@
 
 from google.longrunning.operations_pb2 import Operation
 
-from actors.model.query import Accepted
 from gateway.app.attachments import AttachmentCases, Wanted
-from gateway.app.auth import is_admin
 from gateway.rpc.call import Context, caller, request_id_or_own
+from gateway.rpc.changes import accepted_message
 from gateway.rpc.names import generation_of, instance_of, volume_of
-from gateway.rpc.translate.operations import operation_message
 from protos.novaray.v1 import instances_pb2 as pb
 from protos.novaray.v1 import instances_pb2_grpc
 
@@ -22,11 +20,11 @@ class VolumeMethods(instances_pb2_grpc.InstanceServiceServicer):
         accepted = await self._attachments.attach(
             caller(), _wanted(request), delete_on_termination=request.delete_on_termination
         )
-        return _accepted(accepted)
+        return accepted_message(accepted)
 
     async def DetachVolume(self, request: pb.DetachVolumeRequest, context: Context) -> Operation:
         """Take a volume from it (AIP-136)."""
-        return _accepted(await self._attachments.detach(caller(), _wanted(request)))
+        return accepted_message(await self._attachments.detach(caller(), _wanted(request)))
 
 
 def _wanted(request: pb.AttachVolumeRequest | pb.DetachVolumeRequest) -> Wanted:
@@ -38,7 +36,3 @@ def _wanted(request: pb.AttachVolumeRequest | pb.DetachVolumeRequest) -> Wanted:
         request_id=request_id_or_own(request.request_id),
         generation=generation_of(request.etag),
     )
-
-
-def _accepted(accepted: Accepted) -> Operation:
-    return operation_message(accepted.operation, accepted.instance, admin=is_admin(caller()))

@@ -42,8 +42,8 @@ from protos.novaray.v1 import (
     versions_pb2_grpc,
 )
 from protos.novaray.v1.instances_pb2 import Instance, InstanceOperationMetadata, OperationStep
+from tests.gateway.cli.certificates import Certificates
 from tests.gateway.cli.image_service import Images
-from tests.gateway.cli.pki import Certificates
 
 PROJECT = "c2e15e8077f54fc5b55ec8987cdff28d"
 USER = "ce6e05f1b85e42948daf1cf91dd51c81"

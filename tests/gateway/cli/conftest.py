@@ -9,8 +9,8 @@ import pytest
 
 from gateway.cli.main import run
 from tests.gateway.cli import cloud as clouds
+from tests.gateway.cli.certificates import Certificates, make_certificates
 from tests.gateway.cli.cloud import Cloud
-from tests.gateway.cli.pki import Certificates, make_certificates
 from tests.gateway.cli.real import real as real  # a fixture
 
 

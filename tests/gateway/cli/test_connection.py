@@ -9,9 +9,9 @@ import grpc
 import pytest
 
 from gateway.cli.failures import Exit
+from tests.gateway.cli.certificates import make_certificates
 from tests.gateway.cli.cloud import Cloud
 from tests.gateway.cli.conftest import Nova
-from tests.gateway.cli.pki import make_certificates
 
 
 def rewrite(credentials: Path, old: str, new: str) -> None:

@@ -1,4 +1,4 @@
-"""A CA and a server certificate for the scripted cloud."""
+"""A CA and the server certificate that it vouches for."""
 
 import datetime
 import ipaddress
