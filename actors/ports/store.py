@@ -26,10 +26,10 @@ class Table(StrEnum):
     KEYPAIRS = "keypairs"
     #: Instances deleted while their host was away: the host removes them when it returns.
     EVICTIONS = "evictions"
-    VOLUMES = "volumes"
-    VOLUME_SNAPSHOTS = "volume_snapshots"
     #: What guests are told at boot: large and secret, so it lies apart from their records.
     GUEST_DATA = "guest_data"
+    VOLUMES = "volumes"
+    VOLUME_SNAPSHOTS = "volume_snapshots"
 
 
 @dataclass(frozen=True, slots=True)
