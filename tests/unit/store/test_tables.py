@@ -7,11 +7,22 @@ from actors.model.flavor import Resources
 from actors.model.guest_data import GuestData
 from actors.model.host import Claim, HostRecord, Inventory
 from actors.model.identity import Role, TokenRecord
-from actors.model.ids import HostId, ImageId, NetworkId, PortId, RequestId, UserId, partition_of
+from actors.model.ids import (
+    HostId,
+    ImageId,
+    NetworkId,
+    PortId,
+    RequestId,
+    SnapshotId,
+    UserId,
+    VolumeId,
+    partition_of,
+)
 from actors.model.image import DiskFormat, Image
 from actors.model.instance import VmState
 from actors.model.keypair import Keypair
 from actors.model.network import Network, Port
+from actors.model.volume import Volume, VolumeSnapshot
 from actors.ports.store import Batch, Eviction, Put, Table
 from actors.store.sqlite import SqliteStore
 from actors.store.tables import (
@@ -31,6 +42,8 @@ from actors.store.tables import (
     put_operation,
     put_port,
     put_token,
+    put_volume,
+    put_volume_snapshot,
 )
 from tests.unit.store.records import DEMO, NOON, PARTITIONS, WRITER, flavor, instance, operation
 
@@ -107,6 +120,12 @@ PUTS: tuple[Put, ...] = (
         )
     ),
     put_eviction(Eviction(host_id=HOST, instance=VM.id, sequence=1, record=VM)),
+    put_volume(Volume(id=VolumeId("v"), project=DEMO, user=UserId("u"), size_gb=1, created=NOON)),
+    put_volume_snapshot(
+        VolumeSnapshot(
+            id=SnapshotId("s"), volume=VolumeId("v"), project=DEMO, size_gb=1, created=NOON
+        )
+    ),
     put_guest_data(GuestData(id=operation(VM).id, instance=VM.id)),
 )
 
