@@ -87,6 +87,7 @@ ELEMENTS: dict[str, Element] = {
                 readonly=True,
                 backing=BackingStore("/base", "raw", "block", last=False),
                 iotune=IoTune(1, 2, 3, 4, 5, 6),
+                serial="a-volume",
             ),
         ),
         controllers=(Controller("scsi", "virtio-scsi"),),
