@@ -58,7 +58,7 @@ class VolumeWork:
 
     async def copy(self, volume: Volume, snapshot: SnapshotId) -> None:
         """As ``ports.volumes.VolumeHost.copy_volume``."""
-        async with self._turn(volume.id):
+        async with self._turn(volume.id), self._turn(snapshot):
             # One that was bound to this host, and then not attached after all, has no bytes yet.
             await self._ensure(
                 AttachedVolume(
@@ -73,7 +73,9 @@ class VolumeWork:
 
     async def remove_snapshot(self, snapshot: SnapshotId) -> None:
         """As ``ports.volumes.VolumeHost.remove_volume_snapshot``."""
-        await self._blocking(lambda: self._hypervisor.remove_volume_snapshot(snapshot))
+        # Behind a copy whose asker has died meanwhile: else it would leave its file.
+        async with self._turn(snapshot):
+            await self._blocking(lambda: self._hypervisor.remove_volume_snapshot(snapshot))
 
     async def _agree(self, job: HostJob, lane: Lane) -> None:
         """Have a guest that runs give back what its record has not, and take what it has.
@@ -105,8 +107,8 @@ class VolumeWork:
             base = await self._cache.disk(volume.source)
         await self._blocking(lambda: self._hypervisor.ensure_volume(volume, base))
 
-    def _turn(self, volume: VolumeId) -> asyncio.Lock:
-        return self._turns.setdefault(volume, asyncio.Lock())
+    def _turn(self, which: VolumeId | SnapshotId) -> asyncio.Lock:
+        return self._turns.setdefault(which, asyncio.Lock())
 
     async def _blocking(self, call: Callable[[], Value]) -> Value:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

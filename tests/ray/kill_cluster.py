@@ -30,7 +30,7 @@ from ray._private.authentication_test_utils import reset_auth_token_state
 from actors.handles.hosts import HostHandle
 from actors.handles.remote import host_name, instances_name
 from actors.model.commands import CreateInstance, InstanceCommand
-from actors.model.details import Details
+from actors.model.details import AttachVolume, DetachVolume, Details
 from actors.model.errors import Unavailable
 from actors.model.flavor import DEFAULT_FLAVORS
 from actors.model.host import Claim
@@ -43,12 +43,14 @@ from actors.model.ids import (
     RequestId,
     UserId,
     instance_id_for,
+    volume_id_for,
 )
 from actors.model.image import BootFile, BootSource, DiskFormat, Image
 from actors.model.instance import InstanceRecord, PowerState, Status
 from actors.model.network import Port
 from actors.model.operation import Action, OperationRecord, OperationState
 from actors.model.query import Accepted, EventKind, InstanceQuery
+from actors.model.volume import CreateVolume
 from actors.ports.store import Table
 from cluster import bootstrap, ray_cluster, spawn
 from cluster.config import Settings
@@ -270,7 +272,9 @@ class Caller:
     async def act(
         self, instance: InstanceId, action: Action, details: Details | None = None
     ) -> Accepted:
-        """Ask for an action on an instance."""
+        """Ask for an action on an instance. Each has a volume of its own to be given."""
+        if action in (Action.ATTACH_VOLUME, Action.DETACH_VOLUME):
+            details = await self._volume_of(instance, action)
         return await self.handles.instances.submit(
             InstanceCommand(
                 instance=instance,
@@ -326,6 +330,16 @@ class Caller:
             claims=[Claim.model_validate_json(body).instance for body in claims],
             ports=[Port.model_validate_json(body).instance for body in ports],
         )
+
+    async def _volume_of(self, instance: InstanceId, action: Action) -> Details:
+        """The same for each call: a volume is made once for an instance."""
+        request = RequestId(str(uuid.uuid5(uuid.UUID(instance), "volume")))
+        volume = volume_id_for(PROJECT, request)
+        if action is Action.DETACH_VOLUME:
+            return DetachVolume(volume=volume)
+        command = CreateVolume(id=volume, project=PROJECT, user=USER, request_id=request, size_gb=1)
+        await patiently(lambda: self.handles.volumes.create(command))
+        return AttachVolume(volume=volume)
 
     async def _position(self) -> int:
         batch = await patiently(lambda: self.handles.instances.events_after(-1, 1, 0))

@@ -39,6 +39,7 @@ from protos.novaray.v1 import (
     images_pb2,
     instances_pb2,
     versions_pb2,
+    volumes_pb2,
 )
 from tests.local.records import HOST, NOW, command, instance, operation
 from tests.sagas.points import POWER
@@ -429,7 +430,10 @@ def test_every_reason_is_explained() -> None:
 
 def test_every_method_is_in_the_manual() -> None:
     text = text_of(DOCS / "grpc-api.md")
-    files = (instances_pb2, flavors_pb2, images_pb2, hosts_pb2, versions_pb2, operations_pb2)
+    files = (
+        instances_pb2, flavors_pb2, images_pb2, volumes_pb2, hosts_pb2, versions_pb2,
+        operations_pb2,
+    )  # fmt: skip
     for file in files:
         for service in file.DESCRIPTOR.services_by_name.values():
             assert service.full_name in text

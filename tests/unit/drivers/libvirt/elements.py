@@ -89,7 +89,7 @@ ELEMENTS: dict[str, Element] = {
                     "/layer", "qcow2", "file", BackingStore("/base", "raw", "block")
                 ),
                 iotune=IoTune(1, 2, 3, 4, 5, 6),
-                serial="volume-1",
+                serial="a-volume",
             ),
         ),
         controllers=(Controller("scsi", "virtio-scsi"),),
