@@ -121,12 +121,6 @@ PUTS: tuple[Put, ...] = (
         )
     ),
     put_eviction(Eviction(host_id=HOST, instance=VM.id, sequence=1, record=VM)),
-    put_volume(Volume(id=VolumeId("v"), project=DEMO, user=UserId("u"), size_gb=1, created=NOON)),
-    put_volume_snapshot(
-        VolumeSnapshot(
-            id=SnapshotId("s"), volume=VolumeId("v"), project=DEMO, size_gb=1, created=NOON
-        )
-    ),
     put_guest_data(GuestData(id=operation(VM).id, instance=VM.id)),
     put_volume(VOLUME),
     put_volume_snapshot(
