@@ -84,9 +84,9 @@ LEFT_ALONE: Final[dict[str, set[str]]] = {
 #: Nova has no such action.
 OURS: Final = {
     "clone",
-    "take_snapshot",
-    "restore_snapshot",
-    "delete_snapshot",
+    "takeSnapshot",
+    "restoreSnapshot",
+    "deleteSnapshot",
     "change_size",
 }
 
