@@ -18,8 +18,8 @@ from cluster.trouble import Trouble
 
 #: What novaray puts into its folders. Only that is removed: a folder may be set by mistake.
 _STATE: Final = (
-    "cache", "control-uuid", "head-address", "host-uuid", "images", "instances", "network",
-    "node.xml*", "novaray.sqlite*", "pki",
+    "cache", "control-uuid", "guest-secret", "head-address", "host-uuid", "images", "instances",
+    "network", "node.xml*", "novaray.sqlite*", "pki",
 )  # fmt: skip
 _RUN: Final = ("*.log", "*.pid", "nova-manage.lock", "ray")
 

@@ -129,6 +129,7 @@ cat <<END
   nova stop --poll $NAME && nova start --poll $NAME
   nova rebuild --poll $NAME $IMAGE
   nova boot --image $NAME-image --flavor $FLAVOR --poll MySecondInstance
+  nova clone --poll $NAME MyThirdInstance
   nova delete --poll $NAME
   nova help                                all commands; nova help boot: one of them
 

@@ -42,6 +42,14 @@ def snapshot_id_for(project: ProjectId, request_id: RequestId) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"snapshots/{project}/{request_id}"))
 
 
+def instance_image_id_for(project: ProjectId, request_id: RequestId) -> ImageId:
+    """The id of the image that this request makes of an instance.
+
+    Not that of an upload with the same request id: one that fails removes its image.
+    """
+    return ImageId(str(uuid.uuid5(_NAMESPACE, f"instance images/{project}/{request_id}")))
+
+
 def flavor_id_for(request_id: RequestId) -> FlavorId:
     """The id of the flavor that this request creates where its caller chose none: a UUID.
 

@@ -35,13 +35,30 @@ _LEAST_SECONDS: Final = 0.1
 #: How long the gateway may be away.
 _PATIENCE_SECONDS: Final = 120.0
 
-_VERBS: Final = {
+#: What is being done to the server whose name follows.
+VERBS: Final = {
     "create": "Building",
     "delete": "Deleting",
     "soft_delete": "Deleting",
     "restore": "Restoring",
     "start": "Starting",
     "stop": "Stopping",
+    "reboot": "Rebooting",
+    "pause": "Pausing",
+    "unpause": "Unpausing",
+    "suspend": "Suspending",
+    "resume": "Resuming",
+    "rebuild": "Rebuilding",
+    "rescue": "Rescuing",
+    "unrescue": "Ending the rescue of",
+    "resize": "Resizing",
+    "confirm_resize": "Confirming the resize of",
+    "revert_resize": "Reverting the resize of",
+    "create_image": "Making an image of",
+    "create_backup": "Backing up",
+    "shelve": "Shelving",
+    "shelve_offload": "Offloading",
+    "unshelve": "Unshelving",
 }
 
 
@@ -94,7 +111,7 @@ def failure_of_operation(client: Client, operation: Operation) -> Failure:
 
 def description(meta: InstanceOperationMetadata, name: str) -> str:
     """``Building web: disk (attempt 2), waiting for libvirt on h1``."""
-    verb = _VERBS.get(view.action(meta), "Working on")
+    verb = VERBS.get(view.action(meta), "Working on")
     text = f"{verb} {name}"
     if meta.step:
         text += f": {meta.step}"

@@ -28,13 +28,15 @@ _HINTS: Final = {
     "NO_VALID_HOST": 'See "nova host-list" for what is free, or take a smaller flavor.',
     "DEADLINE_EXCEEDED": "Raise the limit with --timeout SECONDS. What was asked may still happen.",
     "UNIMPLEMENTED": 'The server may be older than this command: see "nova version".',
+    "KEYPAIR_NOT_FOUND": 'See "nova keypair-list".',
+    "RESOURCE_NAME_INVALID": 'Lists have the IDs: see "nova list" and "nova operation list".',
     "ABORTED": "Somebody changed it meanwhile: look at it again, then repeat.",
     "QUOTA_EXCEEDED": "Delete what you no longer need, or ask an administrator for more.",
     "INTERNAL": "This is a fault of the server: give its operator the request ID above.",
 }
 #: How a server leaves a state in which it cannot be done what was asked.
 _WAYS_OUT: Final = {
-    "error": "nova reboot --hard SERVER, or nova rebuild SERVER IMAGE",
+    "error": "nova reboot --hard SERVER, nova rebuild SERVER IMAGE, or nova delete SERVER",
     "paused": "nova unpause SERVER",
     "rescued": "nova unrescue SERVER",
     "resized": "nova resize confirm SERVER, or nova resize revert SERVER",
@@ -44,6 +46,11 @@ _WAYS_OUT: Final = {
     "stopped": "nova start SERVER",
     "suspended": "nova resume SERVER",
 }
+#: What itself leads out of a state: another way out would be another's.
+_LEAVES: Final = {
+    "unpause", "resume", "unrescue", "confirmResize", "revertResize", "restore", "unshelve",
+    "shelveOffload",
+}  # fmt: skip
 #: What is no host among the facts of NO_VALID_HOST.
 _NO_HOSTS: Final = {"more_hosts", "instance", "operation", "truncated"}
 _IS_IT_UP: Final = "Is the gateway up? Whoever runs it can start it with: nova-manage up."
@@ -134,7 +141,8 @@ def failure_of(told: Told) -> Failure:
 
 def _hint(told: Told, reason: str) -> str:
     state = told.metadata.get("vm_state", "")
-    if reason == "INVALID_STATE" and state in _WAYS_OUT:
+    leaves = told.metadata.get("action", "") in _LEAVES
+    if reason == "INVALID_STATE" and state in _WAYS_OUT and not leaves:
         return f"The way out of this state: {_WAYS_OUT[state]}."
     return _HINTS.get(reason) or _HINTS.get(told.code, "")
 

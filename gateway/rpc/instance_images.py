@@ -5,7 +5,7 @@ from typing import Protocol
 from google.longrunning.operations_pb2 import Operation
 
 from actors.model.details import Backup, Details, Snapshot, Unshelve
-from actors.model.ids import ImageId, RequestId, image_id_for
+from actors.model.ids import ImageId, RequestId, instance_image_id_for
 from actors.model.operation import Action
 from gateway.rpc.call import Context, request_id_or_own
 from gateway.rpc.names import instance_of
@@ -83,4 +83,4 @@ class ImageMethods(instances_pb2_grpc.InstanceServiceServicer):
 def _image(request: ChangeRequest) -> ImageId:
     """The image that this request makes: asked again, the same."""
     project, _ = instance_of(request.name)
-    return image_id_for(project, RequestId(request_id_or_own(request.request_id)))
+    return instance_image_id_for(project, RequestId(request_id_or_own(request.request_id)))

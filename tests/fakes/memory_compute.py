@@ -16,6 +16,7 @@ from actors.lifecycle import machine
 from actors.lifecycle.events import Edited
 from actors.lifecycle.guards import check
 from actors.lifecycle.sizes import check_size
+from actors.lifecycle.snapshots import check_snapshots
 from actors.lifecycle.status import status_of
 from actors.model.commands import CreateInstance, InstanceCommand
 from actors.model.edits import InstanceEdit
@@ -127,6 +128,7 @@ class MemoryInstances(MemoryPort):
             raise NotFound("An actor's own words.")
         check(record, command)
         check_size(record, command)
+        check_snapshots(record, command)
         if command.generation not in (None, record.generation):
             raise Stale(f"Instance {record.id} has changed since.", "", "", {"instance": record.id})
         self.commands.append(command)

@@ -9,12 +9,15 @@ import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from actors.model.commands import InstanceCommand
+from actors.model.details import Snapshot
 from actors.model.errors import Unavailable
 from gateway.app import images as cases
 from gateway.rpc.border import Border
 from gateway.rpc.images import ImagesService
 from protos.novaray.v1 import images_pb2 as pb
-from tests.gateway.cloud import ADMIN, DISK, MEMBER, STRANGER, Client, Cloud, refused
+from protos.novaray.v1 import instances_pb2
+from tests.gateway.cloud import ADMIN, DISK, MEMBER, STRANGER, Client, Cloud, create, refused
 
 CONTENT = bytes(range(256)) * 20_000  # 5 MB: more than one piece
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -295,3 +298,22 @@ async def test_a_list_can_be_filtered(cloud: Cloud) -> None:
         grpc.StatusCode.INVALID_ARGUMENT,
         "PAGE_TOKEN_INVALID",
     )
+
+
+async def test_an_image_of_an_instance_is_never_one_that_was_uploaded(cloud: Cloud) -> None:
+    """One that fails removes its image: a request id that is used twice must not cost the other."""
+    request_id = "11111111-1111-4111-8111-111111111111"
+    uploaded = await cloud.member.images.CreateImage(new(request_id=request_id))
+    made = await cloud.member.instances.CreateInstance(create("vm"))
+    metadata = instances_pb2.InstanceOperationMetadata()
+    assert made.metadata.Unpack(metadata)
+    cloud.compute.settle = False
+    await cloud.member.instances.CreateInstanceImage(
+        instances_pb2.CreateInstanceImageRequest(
+            name=metadata.instance, image_display_name="copy", request_id=request_id
+        )
+    )
+    command = cloud.compute.instances.commands[-1]
+    assert isinstance(command, InstanceCommand)
+    assert isinstance(command.details, Snapshot)
+    assert f"images/{command.details.image}" != uploaded.name

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from actors.model.edits import ResetState
 from actors.model.errors import Conflict
 from actors.model.image import ImageStatus
+from actors.model.instance import VmState
 from actors.model.operation import Action, OperationRecord, OperationState
 from actors.sagas.plans import SAGAS
 from tests.local.cluster import LocalCluster, local_cluster
@@ -124,3 +126,26 @@ async def test_a_cancel_costs_no_backup(cluster: LocalCluster) -> None:
     cluster.gate.release("createBackup.rotate.after")
     assert (await cluster.ended(second)).state is OperationState.SUCCEEDED
     assert await images(cluster) == [ImageStatus.ACTIVE]
+
+
+@pytest.mark.parametrize("point", INTERRUPTED)
+async def test_a_reset_and_a_delete(cluster: LocalCluster, point: str) -> None:
+    """Nothing of what was cut off is undone; but all of it goes with the instance."""
+    operation = await held(cluster, point)
+    record = await cluster.instances.get(operation.instance)
+    await cluster.instances.edit(
+        ResetState(
+            instance=record.id,
+            project=record.project,
+            user=record.user,
+            admin=True,
+            vm_state=VmState.ERROR,
+        )
+    )
+    cluster.gate.release(f"{point}.after")
+    assert (await cluster.ended(operation)).state is OperationState.CANCELLED
+    deleted = await cluster.act(operation.instance, Action.DELETE)
+    assert (await cluster.ended(deleted.operation)).state is OperationState.SUCCEEDED
+    await assert_clean(cluster)
+    assert await cluster.told() == 0
+    assert list((cluster.folder / "host1" / "instances").glob("*-*")) == []

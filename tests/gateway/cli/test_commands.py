@@ -140,6 +140,12 @@ def test_a_failed_operation_in_json(cloud: Cloud, nova: Nova) -> None:
     assert data["operation"]["error"]["reason"] == "NO_VALID_HOST"
 
 
+def test_each_action_has_a_word_of_its_own_while_it_is_polled() -> None:
+    actions = InstanceOperationMetadata.Action.keys()
+    words = {name.removeprefix("ACTION_").lower() for name in actions} - {"unspecified"}
+    assert words == set(progress.VERBS)
+
+
 @pytest.mark.slow
 def test_polling_outlives_a_gateway_that_restarts(cloud: Cloud, nova: Nova) -> None:
     # Four tries are one call to the command.
@@ -332,10 +338,14 @@ def test_a_state_that_forbids_it(cloud: Cloud, nova: Nova) -> None:
         refusal(conflict, "INVALID_STATE", message, vm_state="active"),
         refusal(conflict, "INVALID_STATE", "Cannot start it.", vm_state="suspended"),
     ]
+    cloud.refuse["ResumeInstance"] = [
+        refusal(conflict, "INVALID_STATE", "No.", vm_state="paused", action="resume")
+    ]
     ran = nova("start", "MyFirstInstance")
     assert (ran.code, ran.err) == (1, f"ERROR (INVALID_STATE): {message}\n")
     hint = "Hint: The way out of this state: nova resume SERVER.\n"
     assert nova("start", "MyFirstInstance").err.endswith(hint)
+    assert "Hint" not in nova("resume", "MyFirstInstance").err
 
 
 def test_a_field_is_not_told_twice(cloud: Cloud, nova: Nova) -> None:

@@ -1,5 +1,6 @@
 """The command line of ``nova-manage``: help, sentences, exit codes."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import cluster
 from cluster import manage
 from cluster.commands import lifecycle
 from cluster.config import Settings
@@ -125,6 +127,20 @@ def test_purge_knows_its_own_files_only(settings: Settings, tmp_path: Path) -> N
         "run/ray",
         "config/novaray/ray-token",
     }
+
+
+def test_purge_knows_all_that_is_written(settings: Settings, tmp_path: Path) -> None:
+    root = Path(cluster.__file__).parents[1]
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("actors", "cluster")
+        for path in (root / folder).rglob("*.py")
+    )
+    names = set(re.findall(r'state_dir / "([^"]+)"', code))
+    assert len(names) > 5
+    for name in names:
+        (tmp_path / "state" / name).mkdir(parents=True)
+    assert {path.name for path in _paths(settings)} == names
 
 
 @pytest.mark.parametrize(
