@@ -174,8 +174,8 @@ def step(record: InstanceRecord, event: LifecycleEvent) -> tuple[InstanceRecord,
     Raises:
         Conflict: The state, or a lock, forbids what is requested.
         Forbidden: Only an admin may.
-        Invalid: It cannot have the flavor it is to be resized to.
-        NotFound, AlreadyExists, Exhausted: Of snapshots.
+        Invalid: It cannot have the flavor it is to be resized to, or has no such snapshot.
+        AlreadyExists, Exhausted: It has this snapshot, or as many as it may have.
         Stale: The request names a generation that has passed.
     """
     match event:

@@ -2,10 +2,9 @@
 
 from typing import Final
 
-from actors.lifecycle.guards import Asked, refusal
 from actors.model.commands import InstanceCommand
 from actors.model.details import OfSnapshot
-from actors.model.errors import AlreadyExists, Exhausted, NotFound
+from actors.model.errors import AlreadyExists, Conflict, Exhausted, Invalid
 from actors.model.instance import DiskSnapshot, InstanceRecord
 from actors.model.operation import Action
 
@@ -20,17 +19,17 @@ def check_snapshots(record: InstanceRecord, command: InstanceCommand) -> None:
 
     Raises:
         Conflict: It would leave snapshots behind.
-        NotFound: There is no snapshot of this name.
+        Invalid: There is no snapshot of this name.
         AlreadyExists: There is one.
         Exhausted: There are as many as there may be.
     """
     if command.action in _LEAVES_THEM and record.snapshots:
-        raise refusal(
-            record,
-            Asked(command.action.value, command.action.words),
-            f"it has {len(record.snapshots)} snapshots.",
-            "Delete them first.",
+        raise Conflict(
+            f"Cannot {command.action.words} instance {record.id}: it has snapshots. Delete them "
+            "first.",
             "HAS_SNAPSHOTS",
+            "",
+            {"instance": record.id, "action": command.action.value},
         )
     details = command.details
     if not isinstance(details, OfSnapshot):
@@ -39,11 +38,12 @@ def check_snapshots(record: InstanceRecord, command: InstanceCommand) -> None:
     facts = {"instance": record.id, "snapshot": details.name}
     if command.action is not Action.TAKE_SNAPSHOT:
         if found is None:
-            raise NotFound(
+            # The thing asked for is the instance; the snapshot is a field of the request.
+            raise Invalid(
                 f"Instance {record.id} has no snapshot {details.name}.",
                 "SNAPSHOT_NOT_FOUND",
                 "",
-                facts,
+                {"snapshot": "could not be found"},
             )
         return
     if found is not None:

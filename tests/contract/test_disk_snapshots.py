@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.drivers.libvirt import disks
+from actors.drivers.libvirt import disks, disks_aside
 from actors.drivers.libvirt.root_disk import newest
 from actors.model.errors import Conflict, HypervisorRefused, NotFound
 from actors.model.instance import InstanceRecord, PowerState
@@ -80,7 +80,7 @@ def test_a_restore_cut_off_anywhere(
         raise HypervisorRefused("killed", "TEST")
 
     with monkeypatch.context() as patch:
-        patch.setattr(disks.disks_aside if cut == "put_aside" else disks, cut, killed)
+        patch.setattr(disks_aside if cut == "put_aside" else disks, cut, killed)
         with pytest.raises(HypervisorRefused, match="killed"):
             host.hypervisor.restore_disk(record, MONDAY, host.base, 3)
     host.hypervisor.sweep_layers()

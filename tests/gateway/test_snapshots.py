@@ -45,7 +45,7 @@ async def test_a_snapshot_is_taken(cloud: Cloud) -> None:
     assert first.action == META.ACTION_TAKE_SNAPSHOT
     action, details = asked(cloud)
     assert (action, details.name) == (Action.TAKE_SNAPSHOT, "monday")
-    assert uuid.UUID(details.layer)
+    assert str(uuid.UUID(details.layer)) == details.layer
 
 
 async def test_an_instance_shows_its_snapshots(cloud: Cloud) -> None:
@@ -75,7 +75,7 @@ async def test_a_snapshot_that_is_not_there(cloud: Cloud, verb: str) -> None:
     method = f"{verb}InstanceSnapshot"
     request = getattr(pb, f"{method}Request")(name=name, snapshot="tuesday")
     call = getattr(cloud.member.instances, method)(request)
-    await refused(call, grpc.StatusCode.NOT_FOUND, "SNAPSHOT_NOT_FOUND")
+    await refused(call, grpc.StatusCode.INVALID_ARGUMENT, "SNAPSHOT_NOT_FOUND")
 
 
 async def test_a_name_is_taken_once(cloud: Cloud) -> None:
