@@ -2,11 +2,10 @@
 
 from google.longrunning.operations_pb2 import Operation
 
-from gateway.app.auth import is_admin
 from gateway.app.clones import CloneCases, NewClone
 from gateway.rpc.call import Context, caller, request_id_or_own
+from gateway.rpc.changes import accepted_message
 from gateway.rpc.names import generation_of, instance_of
-from gateway.rpc.translate.operations import operation_message
 from protos.novaray.v1 import instances_pb2 as pb
 from protos.novaray.v1 import instances_pb2_grpc
 
@@ -27,9 +26,4 @@ class CloneMethods(instances_pb2_grpc.InstanceServiceServicer):
             generation=generation_of(request.etag),
         )
         created = await self._clones.clone(caller(), wanted)
-        return operation_message(
-            created.accepted.operation,
-            created.accepted.instance,
-            admin=is_admin(caller()),
-            admin_password=created.admin_password,
-        )
+        return accepted_message(created.accepted, created.admin_password)

@@ -1,39 +1,18 @@
 """What makes images of instances, and what keeps instances as images: a part of InstanceService."""
 
-from typing import Protocol
-
 from google.longrunning.operations_pb2 import Operation
 
-from actors.model.details import Backup, Details, Snapshot, Unshelve
+from actors.model.details import Backup, Snapshot, Unshelve
 from actors.model.ids import ImageId, RequestId, instance_image_id_for
 from actors.model.operation import Action
 from gateway.rpc.call import Context, request_id_or_own
+from gateway.rpc.changes import ChangeMethods, ChangeRequest, grace_of
 from gateway.rpc.names import instance_of
 from protos.novaray.v1 import instances_pb2 as pb
-from protos.novaray.v1 import instances_pb2_grpc
 
 
-class ChangeRequest(Protocol):
-    """What the requests of all actions on an instance have in common."""
-
-    name: str
-    etag: str
-    request_id: str
-
-
-class ImageMethods(instances_pb2_grpc.InstanceServiceServicer):
+class ImageMethods(ChangeMethods):
     """Images, backups, shelve."""
-
-    async def _change(
-        self,
-        request: ChangeRequest,
-        action: Action,
-        *,
-        grace_seconds: float | None = None,
-        details: Details | None = None,
-    ) -> Operation:
-        """Do it, as the whole service does it."""
-        raise NotImplementedError
 
     async def CreateInstanceImage(
         self, request: pb.CreateInstanceImageRequest, context: Context
@@ -61,9 +40,8 @@ class ImageMethods(instances_pb2_grpc.InstanceServiceServicer):
         self, request: pb.ShelveInstanceRequest, context: Context
     ) -> Operation:
         """Shut down and keep as an image (AIP-136)."""
-        given = request.HasField("grace_seconds")
-        grace = request.grace_seconds if given else None
         details = Snapshot(image=_image(request))
+        grace = grace_of(request)
         return await self._change(request, Action.SHELVE, grace_seconds=grace, details=details)
 
     async def OffloadInstance(

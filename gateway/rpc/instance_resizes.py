@@ -2,33 +2,18 @@
 
 from google.longrunning.operations_pb2 import Operation
 
-from actors.model.details import Details
 from actors.model.operation import Action
-from gateway.app.auth import is_admin
 from gateway.app.resizes import NewSize, ResizeCases
 from gateway.rpc.call import Context, caller, request_id_or_own
-from gateway.rpc.instance_images import ChangeRequest
+from gateway.rpc.changes import ChangeMethods, accepted_message
 from gateway.rpc.names import flavor_of, generation_of, instance_of
-from gateway.rpc.translate.operations import operation_message
 from protos.novaray.v1 import instances_pb2 as pb
-from protos.novaray.v1 import instances_pb2_grpc
 
 
-class ResizeMethods(instances_pb2_grpc.InstanceServiceServicer):
+class ResizeMethods(ChangeMethods):
     """Resize, confirm, revert."""
 
     _resizes: ResizeCases
-
-    async def _change(
-        self,
-        request: ChangeRequest,
-        action: Action,
-        *,
-        grace_seconds: float | None = None,
-        details: Details | None = None,
-    ) -> Operation:
-        """Do it, as the whole service does it."""
-        raise NotImplementedError
 
     async def ResizeInstance(
         self, request: pb.ResizeInstanceRequest, context: Context
@@ -42,8 +27,7 @@ class ResizeMethods(instances_pb2_grpc.InstanceServiceServicer):
             request_id=request_id_or_own(request.request_id),
             generation=generation_of(request.etag),
         )
-        accepted = await self._resizes.resize(caller(), wanted)
-        return operation_message(accepted.operation, accepted.instance, admin=is_admin(caller()))
+        return accepted_message(await self._resizes.resize(caller(), wanted))
 
     async def ConfirmInstanceResize(
         self, request: pb.ConfirmInstanceResizeRequest, context: Context

@@ -2,29 +2,17 @@
 
 from google.longrunning.operations_pb2 import Operation
 
-from actors.model.details import Details, OfSnapshot
+from actors.model.details import OfSnapshot
 from actors.model.ids import RequestId, snapshot_id_for
 from actors.model.operation import Action
 from gateway.rpc.call import Context, request_id_or_own
-from gateway.rpc.instance_images import ChangeRequest
+from gateway.rpc.changes import ChangeMethods, grace_of
 from gateway.rpc.names import instance_of
 from protos.novaray.v1 import instances_pb2 as pb
-from protos.novaray.v1 import instances_pb2_grpc
 
 
-class SnapshotMethods(instances_pb2_grpc.InstanceServiceServicer):
+class SnapshotMethods(ChangeMethods):
     """Take, restore, delete."""
-
-    async def _change(
-        self,
-        request: ChangeRequest,
-        action: Action,
-        *,
-        grace_seconds: float | None = None,
-        details: Details | None = None,
-    ) -> Operation:
-        """Do it, as the whole service does it."""
-        raise NotImplementedError
 
     async def TakeInstanceSnapshot(
         self, request: pb.TakeInstanceSnapshotRequest, context: Context
@@ -39,11 +27,10 @@ class SnapshotMethods(instances_pb2_grpc.InstanceServiceServicer):
         self, request: pb.RestoreInstanceSnapshotRequest, context: Context
     ) -> Operation:
         """Bring a kept disk back (AIP-136)."""
-        given = request.HasField("grace_seconds")
         return await self._change(
             request,
             Action.RESTORE_SNAPSHOT,
-            grace_seconds=request.grace_seconds if given else None,
+            grace_seconds=grace_of(request),
             details=OfSnapshot(name=request.snapshot),
         )
 

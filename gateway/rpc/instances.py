@@ -2,26 +2,26 @@
 
 from google.longrunning.operations_pb2 import Operation
 
-from actors.model.details import Details, Reboot
+from actors.model.details import Reboot
 from actors.model.instance import InstanceRecord
 from actors.model.operation import Action
-from actors.model.query import Accepted
 from gateway.app.auth import is_admin
 from gateway.app.clones import CloneCases
 from gateway.app.edits import EditCases
-from gateway.app.instances import Change, InstanceCases
+from gateway.app.instances import InstanceCases
 from gateway.app.pages import PageRequest
 from gateway.app.rebuilds import RebuildCases
 from gateway.app.resizes import ResizeCases
 from gateway.app.watch import Seen, WatchCases
 from gateway.rpc.call import Context, caller, request_id_or_own
+from gateway.rpc.changes import accepted_message, grace_of
 from gateway.rpc.instance_clones import CloneMethods
 from gateway.rpc.instance_edits import EditMethods
-from gateway.rpc.instance_images import ChangeRequest, ImageMethods
+from gateway.rpc.instance_images import ImageMethods
 from gateway.rpc.instance_rebuilds import RebuildMethods
 from gateway.rpc.instance_resizes import ResizeMethods
 from gateway.rpc.instance_snapshots import SnapshotMethods
-from gateway.rpc.names import any_project_of, generation_of, instance_of
+from gateway.rpc.names import any_project_of, instance_of
 from gateway.rpc.replies import fitting
 from gateway.rpc.translate.instances import Flavors, instance_message, new_instance
 from gateway.rpc.translate.operations import operation_message
@@ -55,7 +55,7 @@ class InstancesService(
         """Make and boot (AIP-133, AIP-151). Durable when it answers."""
         new = new_instance(request, request_id_or_own(request.request_id))
         created = await self._instances.create(caller(), new)
-        return _accepted(created.accepted, created.admin_password)
+        return accepted_message(created.accepted, created.admin_password)
 
     async def GetInstance(self, request: pb.GetInstanceRequest, context: Context) -> pb.Instance:
         """One instance (AIP-131)."""
@@ -99,7 +99,7 @@ class InstancesService(
 
     async def StopInstance(self, request: pb.StopInstanceRequest, context: Context) -> Operation:
         """Shut down (AIP-136)."""
-        return await self._change(request, Action.STOP, grace_seconds=_grace(request))
+        return await self._change(request, Action.STOP, grace_seconds=grace_of(request))
 
     async def RebootInstance(
         self, request: pb.RebootInstanceRequest, context: Context
@@ -107,7 +107,7 @@ class InstancesService(
         """Stop and start in one operation (AIP-136)."""
         details = Reboot(hard=request.hard)
         return await self._change(
-            request, Action.REBOOT, grace_seconds=_grace(request), details=details
+            request, Action.REBOOT, grace_seconds=grace_of(request), details=details
         )
 
     async def PauseInstance(self, request: pb.PauseInstanceRequest, context: Context) -> Operation:
@@ -154,39 +154,6 @@ class InstancesService(
             while True:
                 message = _change_message(await watch.next(), admin=admin)
                 await watch.send(context.write(message))
-
-    async def _change(
-        self,
-        request: ChangeRequest,
-        action: Action,
-        *,
-        grace_seconds: float | None = None,
-        details: Details | None = None,
-    ) -> Operation:
-        project, instance = instance_of(request.name)
-        change = Change(
-            project=project,
-            instance=instance,
-            action=action,
-            request_id=request_id_or_own(request.request_id),
-            generation=generation_of(request.etag),
-            grace_seconds=grace_seconds,
-            details=details,
-        )
-        return _accepted(await self._instances.change(caller(), change))
-
-
-def _grace(request: pb.StopInstanceRequest | pb.RebootInstanceRequest) -> float | None:
-    return request.grace_seconds if request.HasField("grace_seconds") else None
-
-
-def _accepted(accepted: Accepted, admin_password: str = "") -> Operation:
-    return operation_message(
-        accepted.operation,
-        accepted.instance,
-        admin=is_admin(caller()),
-        admin_password=admin_password,
-    )
 
 
 def _change_message(seen: Seen, *, admin: bool) -> pb.WatchInstancesResponse:

@@ -130,6 +130,7 @@ def test_a_disk_from_another_host_lies_on_this_one_s_base(
     from_there.rename(incoming / from_there.name)
     elsewhere.unlink()
     host.hypervisor.resize_disks(resized(record), host.base, incoming)
+    assert not incoming.exists()
     assert Path(Qcow2Header.read(host.disk(record)).backing) == host.base
     assert size(host, record) == 20 * GIB
     assert has(host.disk(record), "0xa5")

@@ -370,7 +370,7 @@ OTHERS: list[tuple[str, Fields, grpc.StatusCode, str]] = [
         "ImageService.DownloadImage",
         {"name": f"images/{QUEUED}"},
         grpc.StatusCode.FAILED_PRECONDITION,
-        "IMAGE_NOT_ACTIVE",
+        "IMAGE_HAS_NO_BYTES",
     ),
     ("ImageService.UpdateImage", {}, INVALID, "RESOURCE_NAME_INVALID"),
     ("ImageService.UpdateImage", {"image": Image(name="images/x")}, MISSING, "IMAGE_NOT_FOUND"),

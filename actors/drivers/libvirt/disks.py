@@ -380,6 +380,8 @@ class FileDisks:
         disks_resized.make(folder, incoming, grow)
         ensure_extra_disks(folder, record)
         disks_resized.mark(folder, sequence)
+        # The former disks are kept where they were: here they would take the room once more.
+        disks_resized.forget_incoming(folder, sequence)
 
     def files(self, instance: InstanceId) -> tuple[Path, ...]:
         """The files."""

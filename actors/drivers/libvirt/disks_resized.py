@@ -74,6 +74,11 @@ def grow(disk: Path, size: int) -> None:
 def forget(folder: Path, sequence: int) -> None:
     """Remove the mark, and what came or was still to come from another host."""
     mark_of(folder, sequence).unlink(missing_ok=True)
+    forget_incoming(folder, sequence)
+
+
+def forget_incoming(folder: Path, sequence: int) -> None:
+    """Remove what came from another host."""
     shutil.rmtree(incoming_of(folder, sequence), ignore_errors=True)
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from gateway.cli.main import run
 from tests.gateway.cli import cloud as clouds
-from tests.gateway.cli.cloud import Certificates, Cloud
+from tests.gateway.cli.certificates import Certificates, make_certificates
+from tests.gateway.cli.cloud import Cloud
 from tests.gateway.cli.real import real as real  # a fixture
 
 
@@ -33,7 +34,7 @@ Nova = Callable[..., Ran]
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return clouds.make_certificates(tmp_path_factory.mktemp("pki"))
+    return make_certificates(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from gateway.cli.failures import Exit
-from tests.gateway.cli import cloud as clouds
+from tests.gateway.cli.certificates import make_certificates
 from tests.gateway.cli.cloud import Cloud
 from tests.gateway.cli.conftest import Nova
 
@@ -50,7 +50,7 @@ def test_a_wrong_token(nova: Nova, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_ca(nova: Nova, tmp_path: Path) -> None:
-    other = clouds.make_certificates(tmp_path)
+    other = make_certificates(tmp_path)
     ran = nova("--ca", str(other.ca), "list")
     assert ran.code == Exit.NO_CONNECTION
     assert "ERROR (CERTIFICATE_REFUSED): " in ran.err

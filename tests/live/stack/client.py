@@ -154,6 +154,12 @@ class Client:
         request = getattr(instances_pb2, f"{method}Request")(**fields)
         return self._act(getattr(self._instances, method), request)
 
+    def edit(self, method: str, **fields: Any) -> Instance:
+        """Change an instance at once, by the method's name; the instance as it became."""
+        request = getattr(instances_pb2, f"{method}Request")(**fields)
+        instance: Instance = getattr(self._instances, method)(request, timeout=_CALL_SECONDS)
+        return instance
+
     def _act(self, method: Any, request: Any) -> Operation:
         request.request_id = str(uuid.uuid4())
         operation: Operation = method(request, timeout=_CALL_SECONDS)

@@ -6,7 +6,7 @@ from tests.live.stack import sight
 from tests.live.stack.client import Instance
 from tests.live.stack.cloud import DISK, RECLAIM_SECONDS, Cloud, eventually, inside
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_deleted_restored_and_reclaimed(cloud: Cloud) -> None:
@@ -15,7 +15,10 @@ def test_deleted_restored_and_reclaimed(cloud: Cloud) -> None:
     guest = cloud.booted(DISK, host, "soft")
     client.log_in_appears([guest.name])
     inside(guest, "echo kept > mark; sync")
-    booted = client.get(guest.name)
+    client.edit("LockInstance", name=guest.name, reason="in use")
+    client.edit("UpdateInstance", instance=Instance(name=guest.name, tags=["blue"]))
+    booted = client.edit("UnlockInstance", name=guest.name)
+    assert (list(booted.tags), booted.locked) == (["blue"], False)
 
     # The button, not the plug; and all it has stays its own.
     client.succeeded(client.ask("DeleteInstance", name=guest.name).name)
@@ -35,6 +38,8 @@ def test_deleted_restored_and_reclaimed(cloud: Cloud) -> None:
     assert (back.state, list(back.addresses)) == (Instance.STATE_ACTIVE, list(booted.addresses))
     assert "kept" in inside(guest, "cat mark").splitlines()
 
+    client.edit("ResetInstanceState", name=guest.name, state=Instance.STATE_ERROR)
+    assert sight.domains(host)[guest.id]  # whatever is said of it
     client.succeeded(client.ask("DeleteInstance", name=guest.name).name)
     took = eventually(lambda: client.is_gone(guest.name), "reclaimed", RECLAIM_SECONDS + 10)
     assert took > RECLAIM_SECONDS - 5

@@ -1,6 +1,7 @@
 """What changes without an operation: who may, when, and what becomes of the record."""
 
 import itertools
+import pickle
 
 import pytest
 from pydantic import ValidationError
@@ -246,3 +247,17 @@ def test_a_delete_wins_over_a_restore() -> None:
     after, effects = soft_delete(record)
     assert after.task_state is TaskState.SOFT_DELETING
     assert isinstance(effects[0], Interrupt)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (UpdateInstance, {"name": "web", "metadata": {"k": "v"}, "tags": ("a",)}),
+        (LockInstance, {"reason": "audit", "generation": 3}),
+        (UnlockInstance, {"admin": True}),
+        (ResetState, {"vm_state": VmState.ERROR}),
+    ],
+)
+def test_edits_travel_between_actors(kind: type[InstanceEdit], fields: dict[str, object]) -> None:
+    wanted = edit(kind, instance(), **fields)
+    assert pickle.loads(pickle.dumps(wanted)) == wanted
