@@ -59,8 +59,11 @@ def flavor_id_for(request_id: RequestId) -> FlavorId:
 
 
 def due_request_id(instance: InstanceId, sequence: int) -> RequestId:
-    """The request of what an instance begins by itself behind its n-th operation."""
-    return RequestId(str(uuid.uuid5(_NAMESPACE, f"due/{instance}.{sequence}")))
+    """The request of what an instance begins by itself behind its n-th operation.
+
+    No UUID: a client that could send it first would keep what is due from ever happening.
+    """
+    return RequestId(f"due-{instance}.{sequence}")
 
 
 def partition_of(instance: InstanceId, partitions: int) -> int:

@@ -8,10 +8,12 @@ import pytest
 
 from actors.lifecycle.due import Policy
 from actors.model.edits import LockInstance
-from actors.model.errors import AlreadyExists, ComputeError, Conflict, NotFound
+from actors.model.errors import AlreadyExists, ComputeError, Conflict, Invalid, NotFound
+from actors.model.ids import due_request_id
 from actors.model.instance import InstanceRecord, VmState
 from actors.model.operation import Action, OperationRecord, OperationState
 from actors.model.query import EventKind, InstanceQuery
+from gateway.app.instances import request_id_of
 from tests.fakes.clock import ShiftedClock
 from tests.local.cluster import KEEPING, LocalCluster
 
@@ -133,6 +135,18 @@ async def test_a_lock_keeps_nobody_from_reclaiming(cluster: LocalCluster) -> Non
     with pytest.raises(Conflict) as refusal:
         await cluster.act(record.id, Action.RESTORE)
     assert refusal.value.reason == "INSTANCE_LOCKED"
+    ahead(cluster, HOUR + 1)
+    await reclaimed(cluster, record)
+
+
+async def test_no_request_of_a_tenant_s_stands_in_for_a_reclaim(cluster: LocalCluster) -> None:
+    """Clients name their requests by UUIDs: none of them is the name of what is due."""
+    record = await booted(cluster)
+    await done(cluster, record, Action.SOFT_DELETE)
+    kept = await cluster.instances.get(record.id)
+    with pytest.raises(Invalid) as refusal:
+        request_id_of(due_request_id(kept.id, kept.sequence))
+    assert refusal.value.reason == "REQUEST_ID_INVALID"
     ahead(cluster, HOUR + 1)
     await reclaimed(cluster, record)
 
