@@ -30,7 +30,16 @@ from actors.lifecycle.clones import clone_of
 from actors.lifecycle.guards import check_cloned
 from actors.model.commands import InstanceCommand
 from actors.model.console import ConsoleKind, ConsoleSession, Screenshot
-from actors.model.details import Details, Reboot, Rebuild, Rebuilt, RescueBoot, Resize, Unrescue
+from actors.model.details import (
+    Details,
+    OfSnapshot,
+    Reboot,
+    Rebuild,
+    Rebuilt,
+    RescueBoot,
+    Resize,
+    Unrescue,
+)
 from actors.model.diagnostics import Diagnostics
 from actors.model.edits import (
     InstanceEdit,
@@ -271,6 +280,36 @@ class InstanceHandle:
         command = clone_of(origin, instance, _USER, request, name, data)
         accepted = await self._instances.create(command)
         return OperationHandle(self._instances, accepted.operation.id)
+
+    async def take_snapshot(self, name: str) -> OperationHandle:
+        """Keep its disk as it is now, on its host; its guest runs on.
+
+        Raises:
+            Conflict: It neither runs, nor is paused or stopped.
+            AlreadyExists: It has a snapshot of this name.
+        """
+        details = OfSnapshot(name=name, layer=str(uuid.uuid4()))
+        return await self._submit(Action.TAKE_SNAPSHOT, details=details)
+
+    async def restore_snapshot(
+        self, name: str, *, grace_seconds: float | None = None
+    ) -> OperationHandle:
+        """Bring its disk back as it was; a guest that runs is stopped, and started again.
+
+        Raises:
+            Conflict: It neither runs nor is stopped.
+            Invalid: It has no snapshot of this name.
+        """
+        details = OfSnapshot(name=name)
+        return await self._submit(Action.RESTORE_SNAPSHOT, grace_seconds, details)
+
+    async def delete_snapshot(self, name: str) -> OperationHandle:
+        """Do not keep a snapshot any more.
+
+        Raises:
+            Invalid: It has no snapshot of this name.
+        """
+        return await self._submit(Action.DELETE_SNAPSHOT, details=OfSnapshot(name=name))
 
     async def delete(self, *, force: bool = False) -> OperationHandle:
         """Delete it, whatever is being done to it. Durable when it returns.

@@ -64,6 +64,9 @@ _BETWEEN_DISKS: Final = frozenset(
         TaskState.RESIZE_FINISH,
         TaskState.RESIZE_CONFIRMING,
         TaskState.RESIZE_REVERTING,
+        TaskState.TAKING_SNAPSHOT,
+        TaskState.RESTORING_SNAPSHOT,
+        TaskState.DELETING_SNAPSHOT,
     }
 )
 
@@ -136,6 +139,27 @@ ALLOWED: Final[dict[Action, Guard]] = {
     Action.UNSHELVE: Guard(
         frozenset({VmState.SHELVED, VmState.SHELVED_OFFLOADED}),
         hint="Only a shelved instance can be unshelved.",
+    ),
+    # Nova has none of these. What is suspended has half of what it is in its memory.
+    Action.TAKE_SNAPSHOT: Guard(
+        frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED}),
+        hint="Only of an instance that runs, is paused or is stopped a snapshot can be taken.",
+    ),
+    Action.RESTORE_SNAPSHOT: Guard(
+        frozenset({VmState.ACTIVE, VmState.STOPPED}),
+        hint="Only of an instance that runs or is stopped a snapshot can be restored.",
+    ),
+    Action.DELETE_SNAPSHOT: Guard(
+        frozenset(
+            {
+                VmState.ACTIVE,
+                VmState.STOPPED,
+                VmState.PAUSED,
+                VmState.SUSPENDED,
+                VmState.RESCUED,
+                VmState.ERROR,
+            }
+        )
     ),
 }
 

@@ -43,6 +43,10 @@ class Action(StrEnum):
     SHELVE = "shelve"
     SHELVE_OFFLOAD = "shelveOffload"
     UNSHELVE = "unshelve"
+    #: Ours: of the disk, on its host.
+    TAKE_SNAPSHOT = "takeSnapshot"
+    RESTORE_SNAPSHOT = "restoreSnapshot"
+    DELETE_SNAPSHOT = "deleteSnapshot"
     REBUILD = "rebuild"
     RESCUE = "rescue"
     UNRESCUE = "unrescue"
@@ -64,6 +68,9 @@ _WORDS = {
     Action.SHELVE_OFFLOAD: "offload",
     Action.CONFIRM_RESIZE: "confirm the resize of",
     Action.REVERT_RESIZE: "revert the resize of",
+    Action.TAKE_SNAPSHOT: "take a snapshot of",
+    Action.RESTORE_SNAPSHOT: "restore a snapshot of",
+    Action.DELETE_SNAPSHOT: "delete a snapshot of",
 }
 
 

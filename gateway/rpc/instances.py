@@ -20,6 +20,7 @@ from gateway.rpc.instance_edits import EditMethods
 from gateway.rpc.instance_images import ImageMethods
 from gateway.rpc.instance_rebuilds import RebuildMethods
 from gateway.rpc.instance_resizes import ResizeMethods
+from gateway.rpc.instance_snapshots import SnapshotMethods
 from gateway.rpc.names import any_project_of, instance_of
 from gateway.rpc.replies import fitting
 from gateway.rpc.translate.instances import Flavors, instance_message, new_instance
@@ -27,7 +28,9 @@ from gateway.rpc.translate.operations import operation_message
 from protos.novaray.v1 import instances_pb2 as pb
 
 
-class InstancesService(ImageMethods, EditMethods, RebuildMethods, ResizeMethods, CloneMethods):
+class InstancesService(
+    ImageMethods, EditMethods, RebuildMethods, ResizeMethods, CloneMethods, SnapshotMethods
+):
     """Virtual machines and what is done to them."""
 
     def __init__(

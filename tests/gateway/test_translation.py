@@ -13,6 +13,7 @@ from actors.model.host import HostState
 from actors.model.ids import ImageId, InstanceId, OperationId, ProjectId, RequestId, UserId
 from actors.model.image import DiskFormat, ImageStatus
 from actors.model.instance import (
+    DiskSnapshot,
     Fault,
     InstanceRecord,
     Lock,
@@ -73,6 +74,7 @@ RECORD = InstanceRecord(
     tags=("blue",),
     lock=Lock(user=UserId("root"), by_admin=True, reason="audit"),
     rescue=Rescue(source=source()),
+    snapshots=(DiskSnapshot(name="monday", layer="", disk_gb=1, created=NOW),),
     config_drive=True,
     nics=(nic(),),
     fault=FAULT,
@@ -135,6 +137,9 @@ def test_an_instance_has_every_field() -> None:
         "tags": ["blue"],
         "locked": True,
         "locked_reason": "audit",
+        "snapshots": [
+            {"display_name": "monday", "disk_gb": 1, "create_time": "2026-01-05T00:00:00Z"}
+        ],
         "rescue_image": f"images/{RECORD.source.image}",
         "config_drive": True,
         "addresses": [

@@ -53,7 +53,15 @@ VM_STATES = {
 OFF = frozenset({Action.STOP, Action.SOFT_DELETE, Action.SHELVE})
 
 #: What leaves the guest as it is: gone, where it has just lost its power.
-LEAVES_IT = frozenset({Action.CREATE_IMAGE, Action.CREATE_BACKUP, Action.CONFIRM_RESIZE})
+LEAVES_IT = frozenset(
+    {
+        Action.CREATE_IMAGE,
+        Action.CREATE_BACKUP,
+        Action.CONFIRM_RESIZE,
+        Action.TAKE_SNAPSHOT,
+        Action.DELETE_SNAPSHOT,
+    }
+)
 
 #: What starts a guest; a power failure after that, in a step that does not touch it, ends it.
 _STARTS = ("ensure_running", "ensure_rebooted")

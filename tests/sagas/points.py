@@ -5,6 +5,7 @@ import uuid
 from actors.model.details import (
     Backup,
     Details,
+    OfSnapshot,
     Reboot,
     Rebuild,
     Rebuilt,
@@ -34,6 +35,8 @@ BEFORE: dict[Action, tuple[Action, ...]] = {
     Action.CONFIRM_RESIZE: (Action.RESIZE,),
     Action.REVERT_RESIZE: (Action.RESIZE,),
     Action.SHELVE_OFFLOAD: (Action.SHELVE,),
+    Action.RESTORE_SNAPSHOT: (Action.TAKE_SNAPSHOT,),
+    Action.DELETE_SNAPSHOT: (Action.TAKE_SNAPSHOT,),
     Action.UNSHELVE: (Action.SHELVE, Action.SHELVE_OFFLOAD),
 }
 
@@ -51,6 +54,9 @@ LEAVES: frozenset[Action] = frozenset({Action.DELETE, Action.SHELVE_OFFLOAD})
 
 
 TINY = DEFAULT_FLAVORS[0]
+
+#: What a host knows the one snapshot by.
+LAYER = "5a9e0000-0000-4000-8000-000000000001"
 
 #: What tells the guest something new.
 TELLS: frozenset[Action] = frozenset({Action.REBUILD, Action.RESCUE})
@@ -75,6 +81,8 @@ def details_of(action: Action, source: BootSource = SOURCE) -> Details | None:
             return Snapshot(
                 image=ImageId(str(uuid.uuid4())), backup=Backup(kind="daily", rotation=1)
             )
+        case Action.TAKE_SNAPSHOT | Action.RESTORE_SNAPSHOT | Action.DELETE_SNAPSHOT:
+            return OfSnapshot(name="monday", layer=LAYER, ran=True)
         case Action.UNSHELVE:
             return Unshelve()
         case _:

@@ -58,6 +58,10 @@ async def assert_as_asked(cluster: LocalCluster, done: OperationRecord) -> None:
     # An unshelve makes the disk from the image that the shelve made.
     if not gone and done.action is not Action.UNSHELVE:
         assert cluster.volumes() == volumes(cluster, done.action, done.sequence)
+    if done.action in {Action.TAKE_SNAPSHOT, Action.RESTORE_SNAPSHOT, Action.DELETE_SNAPSHOT}:
+        record = await cluster.instances.get(done.instance)
+        kept = [] if done.action is Action.DELETE_SNAPSHOT else ["monday"]
+        assert [one.name for one in record.snapshots] == kept
     assert await cluster.told() == (
         0 if done.action is Action.DELETE else 2 if done.action is Action.RESCUE else 1
     )
@@ -95,6 +99,9 @@ async def assert_as_before(cluster: LocalCluster, failed: OperationRecord) -> No
         assert cluster.volumes() == volumes(cluster, before[-1] if before else None)
     assert await cluster.told() == (2 if Action.RESCUE in before else 1)
     assert record.name == "vm"
+    assert [one.name for one in record.snapshots] == (
+        ["monday"] if Action.TAKE_SNAPSHOT in before else []
+    )
 
 
 async def assert_clean(cluster: LocalCluster) -> None:

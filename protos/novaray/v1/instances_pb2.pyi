@@ -440,6 +440,7 @@ class Instance(_message.Message):
     LOCKED_FIELD_NUMBER: _builtins.int
     LOCKED_REASON_FIELD_NUMBER: _builtins.int
     RESCUE_IMAGE_FIELD_NUMBER: _builtins.int
+    SNAPSHOTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`projects/{project}/instances/{uuid}`."""
     uid: _builtins.str
@@ -520,6 +521,10 @@ class Instance(_message.Message):
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """At most 50 tags of 60 characters, each once."""
 
+    @_builtins.property
+    def snapshots(self) -> _containers.RepeatedCompositeFieldContainer[Global___InstanceSnapshot]:
+        """Snapshots of its disk, the oldest first. Output only."""
+
     def __init__(
         self,
         *,
@@ -554,14 +559,47 @@ class Instance(_message.Message):
         locked: _builtins.bool = ...,
         locked_reason: _builtins.str = ...,
         rescue_image: _builtins.str = ...,
+        snapshots: _abc.Iterable[Global___InstanceSnapshot] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "fault", b"fault", "flavor", b"flavor", "launch_time", b"launch_time", "terminate_time", b"terminate_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "availability_zone", b"availability_zone", "config_drive", b"config_drive", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "fault", b"fault", "flavor", b"flavor", "host", b"host", "host_hash", b"host_hash", "hostname", b"hostname", "image", b"image", "image_display_name", b"image_display_name", "key_name", b"key_name", "launch_time", b"launch_time", "locked", b"locked", "locked_reason", b"locked_reason", "metadata", b"metadata", "name", b"name", "operation", b"operation", "power_state", b"power_state", "rescue_image", b"rescue_image", "state", b"state", "tags", b"tags", "task_state", b"task_state", "terminate_time", b"terminate_time", "uid", b"uid", "update_time", b"update_time", "user", b"user", "vm_state", b"vm_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "availability_zone", b"availability_zone", "config_drive", b"config_drive", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "fault", b"fault", "flavor", b"flavor", "host", b"host", "host_hash", b"host_hash", "hostname", b"hostname", "image", b"image", "image_display_name", b"image_display_name", "key_name", b"key_name", "launch_time", b"launch_time", "locked", b"locked", "locked_reason", b"locked_reason", "metadata", b"metadata", "name", b"name", "operation", b"operation", "power_state", b"power_state", "rescue_image", b"rescue_image", "snapshots", b"snapshots", "state", b"state", "tags", b"tags", "task_state", b"task_state", "terminate_time", b"terminate_time", "uid", b"uid", "update_time", b"update_time", "user", b"user", "vm_state", b"vm_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Instance: _TypeAlias = Instance  # noqa: Y015
+
+@_typing.final
+class InstanceSnapshot(_message.Message):
+    """The disk of an instance as it was at one moment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    DISK_GB_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    display_name: _builtins.str
+    """Unique among the instance's."""
+    disk_gb: _builtins.int
+    """The disk's size in the flavor, GiB."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked for."""
+
+    def __init__(
+        self,
+        *,
+        display_name: _builtins.str = ...,
+        disk_gb: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "disk_gb", b"disk_gb", "display_name", b"display_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InstanceSnapshot: _TypeAlias = InstanceSnapshot  # noqa: Y015
 
 @_typing.final
 class InstanceAddress(_message.Message):
@@ -713,6 +751,12 @@ class InstanceOperationMetadata(_message.Message):
         """Take it from its host."""
         ACTION_UNSHELVE: InstanceOperationMetadata._Action.ValueType  # 22
         """Bring it back from its image."""
+        ACTION_TAKE_SNAPSHOT: InstanceOperationMetadata._Action.ValueType  # 25
+        """Keep its disk as it is now."""
+        ACTION_RESTORE_SNAPSHOT: InstanceOperationMetadata._Action.ValueType  # 26
+        """Bring a kept disk back."""
+        ACTION_DELETE_SNAPSHOT: InstanceOperationMetadata._Action.ValueType  # 27
+        """Do not keep a disk any more."""
 
     class Action(_Action, metaclass=_ActionEnumTypeWrapper):
         """What was asked."""
@@ -763,6 +807,12 @@ class InstanceOperationMetadata(_message.Message):
     """Take it from its host."""
     ACTION_UNSHELVE: InstanceOperationMetadata.Action.ValueType  # 22
     """Bring it back from its image."""
+    ACTION_TAKE_SNAPSHOT: InstanceOperationMetadata.Action.ValueType  # 25
+    """Keep its disk as it is now."""
+    ACTION_RESTORE_SNAPSHOT: InstanceOperationMetadata.Action.ValueType  # 26
+    """Bring a kept disk back."""
+    ACTION_DELETE_SNAPSHOT: InstanceOperationMetadata.Action.ValueType  # 27
+    """Do not keep a disk any more."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -1165,6 +1215,116 @@ class DeleteInstanceRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteInstanceRequest: _TypeAlias = DeleteInstanceRequest  # noqa: Y015
+
+@_typing.final
+class TakeInstanceSnapshotRequest(_message.Message):
+    """Request of TakeInstanceSnapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    snapshot: _builtins.str
+    """What to call it: 1 to 255 characters."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        snapshot: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id", "snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeInstanceSnapshotRequest: _TypeAlias = TakeInstanceSnapshotRequest  # noqa: Y015
+
+@_typing.final
+class RestoreInstanceSnapshotRequest(_message.Message):
+    """Request of RestoreInstanceSnapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    GRACE_SECONDS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    snapshot: _builtins.str
+    """Which, by its display_name."""
+    grace_seconds: _builtins.float
+    """Seconds the guest is given to shut down by itself, 0 to 3600. Where it is not given: the flavor's
+    `novaray:shutdown_timeout`, else the image's `os_shutdown_timeout`, else 60.
+    """
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        snapshot: _builtins.str = ...,
+        grace_seconds: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds", "grace_seconds", b"grace_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds", "etag", b"etag", "grace_seconds", b"grace_seconds", "name", b"name", "request_id", b"request_id", "snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__grace_seconds: _TypeAlias = _typing.Literal["grace_seconds"]  # noqa: Y015
+    _WhichOneofArgType__grace_seconds: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__grace_seconds) -> _WhichOneofReturnType__grace_seconds | None: ...
+
+Global___RestoreInstanceSnapshotRequest: _TypeAlias = RestoreInstanceSnapshotRequest  # noqa: Y015
+
+@_typing.final
+class DeleteInstanceSnapshotRequest(_message.Message):
+    """Request of DeleteInstanceSnapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    snapshot: _builtins.str
+    """Which, by its display_name."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        snapshot: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id", "snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteInstanceSnapshotRequest: _TypeAlias = DeleteInstanceSnapshotRequest  # noqa: Y015
 
 @_typing.final
 class CloneInstanceRequest(_message.Message):

@@ -155,6 +155,21 @@ class InstanceServiceStub:
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.TakeInstanceSnapshot = channel.unary_unary(
+                '/novaray.v1.InstanceService/TakeInstanceSnapshot',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.TakeInstanceSnapshotRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.RestoreInstanceSnapshot = channel.unary_unary(
+                '/novaray.v1.InstanceService/RestoreInstanceSnapshot',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RestoreInstanceSnapshotRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.DeleteInstanceSnapshot = channel.unary_unary(
+                '/novaray.v1.InstanceService/DeleteInstanceSnapshot',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.DeleteInstanceSnapshotRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
         self.CreateInstanceImage = channel.unary_unary(
                 '/novaray.v1.InstanceService/CreateInstanceImage',
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.CreateInstanceImageRequest.SerializeToString,
@@ -367,6 +382,29 @@ class InstanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TakeInstanceSnapshot(self, request, context):
+        """Keeps the instance's disk as it is now, on its host; the guest runs on. At most 32 are kept. What the guest holds in
+        memory and has not written is not in it, as after a power cut.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreInstanceSnapshot(self, request, context):
+        """Brings the disk back as it was when the snapshot was taken; what was written since is lost. A guest that runs is
+        shut down, and started again. One that fails leaves the instance as it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteInstanceSnapshot(self, request, context):
+        """Does not keep a snapshot any more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateInstanceImage(self, request, context):
         """Makes an image of the instance's disk as it is now; the guest runs on.
         """
@@ -532,6 +570,21 @@ def add_InstanceServiceServicer_to_server(servicer, server):
             'RevertInstanceResize': grpc.unary_unary_rpc_method_handler(
                     servicer.RevertInstanceResize,
                     request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'TakeInstanceSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeInstanceSnapshot,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.TakeInstanceSnapshotRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'RestoreInstanceSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreInstanceSnapshot,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RestoreInstanceSnapshotRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'DeleteInstanceSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteInstanceSnapshot,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.DeleteInstanceSnapshotRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'CreateInstanceImage': grpc.unary_unary_rpc_method_handler(
@@ -1195,6 +1248,87 @@ class InstanceService:
             target,
             '/novaray.v1.InstanceService/RevertInstanceResize',
             protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeInstanceSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/TakeInstanceSnapshot',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.TakeInstanceSnapshotRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreInstanceSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/RestoreInstanceSnapshot',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.RestoreInstanceSnapshotRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteInstanceSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/DeleteInstanceSnapshot',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.DeleteInstanceSnapshotRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

@@ -94,6 +94,16 @@ class InstanceServiceStub:
     """Keeps the new size: what was kept of the old one is given back."""
     RevertInstanceResize: _grpc.UnaryUnaryMultiCallable[_instances_pb2.RevertInstanceResizeRequest, _operations_pb2.Operation]
     """Brings size and disk back as they were; what was written since the resize is lost."""
+    TakeInstanceSnapshot: _grpc.UnaryUnaryMultiCallable[_instances_pb2.TakeInstanceSnapshotRequest, _operations_pb2.Operation]
+    """Keeps the instance's disk as it is now, on its host; the guest runs on. At most 32 are kept. What the guest holds in
+    memory and has not written is not in it, as after a power cut.
+    """
+    RestoreInstanceSnapshot: _grpc.UnaryUnaryMultiCallable[_instances_pb2.RestoreInstanceSnapshotRequest, _operations_pb2.Operation]
+    """Brings the disk back as it was when the snapshot was taken; what was written since is lost. A guest that runs is
+    shut down, and started again. One that fails leaves the instance as it was.
+    """
+    DeleteInstanceSnapshot: _grpc.UnaryUnaryMultiCallable[_instances_pb2.DeleteInstanceSnapshotRequest, _operations_pb2.Operation]
+    """Does not keep a snapshot any more."""
     CreateInstanceImage: _grpc.UnaryUnaryMultiCallable[_instances_pb2.CreateInstanceImageRequest, _operations_pb2.Operation]
     """Makes an image of the instance's disk as it is now; the guest runs on."""
     BackupInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.BackupInstanceRequest, _operations_pb2.Operation]
@@ -174,6 +184,16 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     """Keeps the new size: what was kept of the old one is given back."""
     RevertInstanceResize: _aio.UnaryUnaryMultiCallable[_instances_pb2.RevertInstanceResizeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Brings size and disk back as they were; what was written since the resize is lost."""
+    TakeInstanceSnapshot: _aio.UnaryUnaryMultiCallable[_instances_pb2.TakeInstanceSnapshotRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Keeps the instance's disk as it is now, on its host; the guest runs on. At most 32 are kept. What the guest holds in
+    memory and has not written is not in it, as after a power cut.
+    """
+    RestoreInstanceSnapshot: _aio.UnaryUnaryMultiCallable[_instances_pb2.RestoreInstanceSnapshotRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Brings the disk back as it was when the snapshot was taken; what was written since is lost. A guest that runs is
+    shut down, and started again. One that fails leaves the instance as it was.
+    """
+    DeleteInstanceSnapshot: _aio.UnaryUnaryMultiCallable[_instances_pb2.DeleteInstanceSnapshotRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Does not keep a snapshot any more."""
     CreateInstanceImage: _aio.UnaryUnaryMultiCallable[_instances_pb2.CreateInstanceImageRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Makes an image of the instance's disk as it is now; the guest runs on."""
     BackupInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.BackupInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
@@ -389,6 +409,34 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Brings size and disk back as they were; what was written since the resize is lost."""
+
+    @_abc_1.abstractmethod
+    def TakeInstanceSnapshot(
+        self,
+        request: _instances_pb2.TakeInstanceSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Keeps the instance's disk as it is now, on its host; the guest runs on. At most 32 are kept. What the guest holds in
+        memory and has not written is not in it, as after a power cut.
+        """
+
+    @_abc_1.abstractmethod
+    def RestoreInstanceSnapshot(
+        self,
+        request: _instances_pb2.RestoreInstanceSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Brings the disk back as it was when the snapshot was taken; what was written since is lost. A guest that runs is
+        shut down, and started again. One that fails leaves the instance as it was.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteInstanceSnapshot(
+        self,
+        request: _instances_pb2.DeleteInstanceSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Does not keep a snapshot any more."""
 
     @_abc_1.abstractmethod
     def CreateInstanceImage(
