@@ -34,6 +34,7 @@ from actors.model.details import (
     AttachVolume,
     DetachVolume,
     Details,
+    OfSnapshot,
     Reboot,
     Rebuild,
     Rebuilt,
@@ -302,6 +303,36 @@ class InstanceHandle:
         """
         details = DetachVolume(volume=VolumeId(volume))
         return await self._submit(Action.DETACH_VOLUME, details=details)
+
+    async def take_snapshot(self, name: str) -> OperationHandle:
+        """Keep its disk as it is now, on its host; its guest runs on.
+
+        Raises:
+            Conflict: It neither runs, nor is paused or stopped.
+            AlreadyExists: It has a snapshot of this name.
+        """
+        details = OfSnapshot(name=name, layer=str(uuid.uuid4()))
+        return await self._submit(Action.TAKE_SNAPSHOT, details=details)
+
+    async def restore_snapshot(
+        self, name: str, *, grace_seconds: float | None = None
+    ) -> OperationHandle:
+        """Bring its disk back as it was; a guest that runs is stopped, and started again.
+
+        Raises:
+            Conflict: It neither runs nor is stopped.
+            Invalid: It has no snapshot of this name.
+        """
+        details = OfSnapshot(name=name)
+        return await self._submit(Action.RESTORE_SNAPSHOT, grace_seconds, details)
+
+    async def delete_snapshot(self, name: str) -> OperationHandle:
+        """Do not keep a snapshot any more.
+
+        Raises:
+            Invalid: It has no snapshot of this name.
+        """
+        return await self._submit(Action.DELETE_SNAPSHOT, details=OfSnapshot(name=name))
 
     async def delete(self, *, force: bool = False) -> OperationHandle:
         """Delete it, whatever is being done to it. Durable when it returns.

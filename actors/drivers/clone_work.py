@@ -9,7 +9,7 @@ from typing import Final
 from actors.drivers.acts import Act
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lane
-from actors.model.details import Clone
+from actors.model.details import Clone, OfSnapshot
 from actors.model.errors import Internal
 from actors.model.ids import InstanceId
 from actors.ports.host import HostJob, HostStep
@@ -35,6 +35,9 @@ class CloneWork:
         return {
             HostStep.ENSURE_CLONED_DISK: self._clone,
             HostStep.ENSURE_FLAT_DISK: self._flatten,
+            HostStep.ENSURE_SNAPSHOT: self._snapshot,
+            HostStep.REMOVE_SNAPSHOT: self._forget_snapshot,
+            HostStep.ENSURE_RESTORED_DISK: self._restore,
         }
 
     async def _clone(self, job: HostJob, _: Lane) -> None:
@@ -51,5 +54,26 @@ class CloneWork:
         files = await self._cache.ensure(job.instance.source)
         await self._blocking(lambda: self._hypervisor.flatten_disk(job.instance, files.disk))
 
+    async def _snapshot(self, job: HostJob, _: Lane) -> None:
+        layer = _layer(job)
+        await self._blocking(lambda: self._hypervisor.keep_disk(job.instance.id, layer))
+
+    async def _forget_snapshot(self, job: HostJob, _: Lane) -> None:
+        layer = _layer(job)
+        await self._blocking(lambda: self._hypervisor.forget_kept_disk(job.instance.id, layer))
+
+    async def _restore(self, job: HostJob, _: Lane) -> None:
+        layer = _layer(job)
+        files = await self._cache.ensure(job.instance.source)
+        await self._blocking(
+            lambda: self._hypervisor.restore_disk(job.instance, layer, files.disk, job.sequence)
+        )
+
     async def _blocking(self, call: Callable[[], None]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+def _layer(job: HostJob) -> str:
+    if not isinstance(job.details, OfSnapshot) or not job.details.layer:
+        raise Internal("The operation does not say which snapshot.", "INTERNAL", job.saga)
+    return job.details.layer

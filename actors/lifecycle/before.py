@@ -1,9 +1,11 @@
 """What an operation has to remember of the instance it changes, for the way back."""
 
+from actors.lifecycle.snapshots import find
 from actors.model.details import (
     AttachVolume,
     DetachVolume,
     Details,
+    OfSnapshot,
     Rebuild,
     Rebuilt,
     RescueBoot,
@@ -27,6 +29,9 @@ def remembered(record: InstanceRecord, details: Details | None) -> Details | Non
             return details.evolve(before=before, ran=ran)
         case RescueBoot():
             return details.evolve(ran=ran)
+        case OfSnapshot():
+            found = find(record, details.name)
+            return details.evolve(ran=ran, layer=found.layer if found else details.layer)
         case Unrescue():
             return details.evolve(rescue=record.rescue, ran=ran)
         case AttachVolume():

@@ -75,6 +75,9 @@ _BETWEEN_DISKS: Final = frozenset(
         TaskState.RESIZE_FINISH,
         TaskState.RESIZE_CONFIRMING,
         TaskState.RESIZE_REVERTING,
+        TaskState.TAKING_SNAPSHOT,
+        TaskState.RESTORING_SNAPSHOT,
+        TaskState.DELETING_SNAPSHOT,
     }
 )
 
@@ -150,6 +153,27 @@ ALLOWED: Final[dict[Action, Guard]] = {
     ),
     Action.ATTACH_VOLUME: Guard(_PLUGGED, hint="Stop it or start it first."),
     Action.DETACH_VOLUME: Guard(_PLUGGED, hint="Stop it or start it first."),
+    # Nova has none of these. What is suspended has half of what it is in its memory.
+    Action.TAKE_SNAPSHOT: Guard(
+        frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED}),
+        hint="Only of an instance that runs, is paused or is stopped a snapshot can be taken.",
+    ),
+    Action.RESTORE_SNAPSHOT: Guard(
+        frozenset({VmState.ACTIVE, VmState.STOPPED}),
+        hint="Only of an instance that runs or is stopped a snapshot can be restored.",
+    ),
+    Action.DELETE_SNAPSHOT: Guard(
+        frozenset(
+            {
+                VmState.ACTIVE,
+                VmState.STOPPED,
+                VmState.PAUSED,
+                VmState.SUSPENDED,
+                VmState.RESCUED,
+                VmState.ERROR,
+            }
+        )
+    ),
 }
 
 #: What is about the disk that an instance is made with. Of one that boots from a volume there is
@@ -161,6 +185,7 @@ _OF_THE_OWN_DISK: Final = frozenset(
         Action.CREATE_IMAGE,
         Action.CREATE_BACKUP,
         Action.SHELVE,
+        Action.TAKE_SNAPSHOT,
     }
 )
 

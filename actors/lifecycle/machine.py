@@ -23,6 +23,7 @@ from actors.lifecycle.events import (
 )
 from actors.lifecycle.grace import grace_of
 from actors.lifecycle.sizes import check_size, former_of
+from actors.lifecycle.snapshots import check_snapshots
 from actors.model.commands import CloneInstance, CreateInstance, InstanceCommand
 from actors.model.details import AttachVolume, Clone, Details, Reboot, Unshelve
 from actors.model.edits import InstanceEdit
@@ -57,6 +58,9 @@ _TASK_OF_ACTION: Final[dict[Action, TaskState]] = {
     Action.UNSHELVE: TaskState.UNSHELVING,
     Action.ATTACH_VOLUME: TaskState.ATTACHING_VOLUME,
     Action.DETACH_VOLUME: TaskState.DETACHING_VOLUME,
+    Action.TAKE_SNAPSHOT: TaskState.TAKING_SNAPSHOT,
+    Action.RESTORE_SNAPSHOT: TaskState.RESTORING_SNAPSHOT,
+    Action.DELETE_SNAPSHOT: TaskState.DELETING_SNAPSHOT,
 }
 
 #: Steps that Nova has a word of their own for.
@@ -182,7 +186,8 @@ def step(record: InstanceRecord, event: LifecycleEvent) -> tuple[InstanceRecord,
     Raises:
         Conflict: The state, or a lock, forbids what is requested.
         Forbidden: Only an admin may.
-        Invalid: It cannot have the flavor it is to be resized to.
+        Invalid: It cannot have the flavor it is to be resized to, or has no such snapshot.
+        AlreadyExists, Exhausted: It has this snapshot, or as many as it may have.
         Stale: The request names a generation that has passed.
     """
     match event:
@@ -211,6 +216,7 @@ def _requested(
     _check_generation(record, command.generation)
     guards.check(record, command)
     check_size(record, command)
+    check_snapshots(record, command)
     if command.action is Action.SOFT_DELETE and not guards.can_be_kept(record):
         command = command.evolve(action=Action.DELETE)
     if record.task_state in _UNDER_WAY.get(command.action, ()):

@@ -81,6 +81,17 @@ class Clone(StoredRecord):
     origin: InstanceId
 
 
+class OfSnapshot(StoredRecord):
+    """A snapshot of the disk is taken, restored or deleted."""
+
+    kind: Literal["disk_snapshot"] = "disk_snapshot"
+    name: InstanceName
+    #: What its host knows it by. Of one that is there, the record says it.
+    layer: str = ""
+    #: Whether the guest ran when this was accepted.
+    ran: bool = False
+
+
 class Backup(StoredRecord):
     """One of several images of an instance that take turns (Nova: ``createBackup``)."""
 
@@ -135,6 +146,7 @@ Details = Annotated[
     | Unrescue
     | Resize
     | Clone
+    | OfSnapshot
     | Snapshot
     | Unshelve
     | AttachVolume

@@ -39,6 +39,11 @@ def image_id_for(project: ProjectId, request_id: RequestId) -> ImageId:
     return ImageId(str(uuid.uuid5(_NAMESPACE, f"images/{project}/{request_id}")))
 
 
+def layer_id_for(project: ProjectId, request_id: RequestId) -> str:
+    """What a host knows the snapshot by that this request takes: a UUID."""
+    return str(uuid.uuid5(_NAMESPACE, f"layers/{project}/{request_id}"))
+
+
 def instance_image_id_for(project: ProjectId, request_id: RequestId) -> ImageId:
     """The id of the image that this request makes of an instance.
 

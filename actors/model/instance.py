@@ -216,6 +216,17 @@ class Former(StoredRecord):
         return self.vm_state is VmState.ACTIVE
 
 
+class DiskSnapshot(StoredRecord):
+    """The root disk as it was at one moment, kept on the instance's host."""
+
+    name: str
+    #: What its host knows it by: a UUID.
+    layer: str
+    #: The disk's size in the flavor, GiB.
+    disk_gb: int
+    created: Instant
+
+
 class InstanceRecord(StoredRecord):
     """One instance.
 
@@ -252,6 +263,8 @@ class InstanceRecord(StoredRecord):
     rescue: Rescue | None = None
     shelved: Shelved | None = None
     volumes: tuple[AttachedVolume, ...] = ()
+    #: The oldest first.
+    snapshots: tuple[DiskSnapshot, ...] = ()
     #: Set from the middle of a resize until it is confirmed or reverted.
     former: Former | None = None
     nics: tuple[Nic, ...] = ()

@@ -45,6 +45,10 @@ class Action(StrEnum):
     UNSHELVE = "unshelve"
     ATTACH_VOLUME = "attach_volume"
     DETACH_VOLUME = "detach_volume"
+    #: Ours: of the disk, on its host.
+    TAKE_SNAPSHOT = "takeSnapshot"
+    RESTORE_SNAPSHOT = "restoreSnapshot"
+    DELETE_SNAPSHOT = "deleteSnapshot"
     REBUILD = "rebuild"
     RESCUE = "rescue"
     UNRESCUE = "unrescue"
@@ -68,6 +72,9 @@ _WORDS = {
     Action.DETACH_VOLUME: "detach a volume from",
     Action.CONFIRM_RESIZE: "confirm the resize of",
     Action.REVERT_RESIZE: "revert the resize of",
+    Action.TAKE_SNAPSHOT: "take a snapshot of",
+    Action.RESTORE_SNAPSHOT: "restore a snapshot of",
+    Action.DELETE_SNAPSHOT: "delete a snapshot of",
 }
 
 

@@ -34,6 +34,11 @@ class HostStep(StrEnum):
     ENSURE_CLONED_DISK = "ensure_cloned_disk"
     #: The root disk shares nothing with others of its host but its base image.
     ENSURE_FLAT_DISK = "ensure_flat_disk"
+    #: The root disk as of now is kept, as the snapshot that ``OfSnapshot`` names.
+    ENSURE_SNAPSHOT = "ensure_snapshot"
+    REMOVE_SNAPSHOT = "remove_snapshot"
+    #: The root disk is put aside, and the snapshot's is in its place.
+    ENSURE_RESTORED_DISK = "ensure_restored_disk"
     #: A copy of the root disk as of one moment, in a file that stands by itself.
     COPY_DISK = "copy_disk"
     #: The copy's bytes are those of the image that ``Snapshot`` names, which is ACTIVE.

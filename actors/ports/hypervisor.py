@@ -114,6 +114,29 @@ class Hypervisor(Protocol):
         """
         ...
 
+    def keep_disk(self, instance: InstanceId, layer: str) -> None:
+        """Keep the root disk as of now under this UUID; the guest runs on.
+
+        Raises:
+            As ``clone_disk``.
+        """
+        ...
+
+    def forget_kept_disk(self, instance: InstanceId, layer: str) -> None:
+        """Do not keep it any more. None that is kept is no error."""
+        ...
+
+    def restore_disk(self, record: InstanceRecord, layer: str, base: Path, sequence: int) -> None:
+        """Put the root disk aside under this operation's number, and what was kept in its place.
+
+        ``put_disks_back`` and ``forget_old_disks`` end it.
+
+        Raises:
+            NotFound: It is not kept here.
+            Conflict: The domain runs on the disk.
+        """
+        ...
+
     def sweep_layers(self) -> None:
         """Remove what disks shared and none lies on any more."""
         ...

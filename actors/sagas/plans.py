@@ -5,6 +5,7 @@ from typing import Final
 from actors.model.operation import Action
 from actors.sagas.boot import BOOT
 from actors.sagas.delete import DELETE
+from actors.sagas.disk_snapshots import DELETE_SNAPSHOT, RESTORE_SNAPSHOT, TAKE_SNAPSHOT
 from actors.sagas.power import (
     PAUSE,
     REBOOT,
@@ -51,5 +52,8 @@ SAGAS: Final[dict[Action, Saga]] = {
         UNSHELVE,
         ATTACH_VOLUME,
         DETACH_VOLUME,
+        TAKE_SNAPSHOT,
+        RESTORE_SNAPSHOT,
+        DELETE_SNAPSHOT,
     )
 }

@@ -1,4 +1,4 @@
-"""Calls that make instances of instances."""
+"""Calls that make instances of instances, and keep their disks."""
 
 from __future__ import annotations
 
@@ -13,12 +13,35 @@ if TYPE_CHECKING:
 
 
 class CloneCalls(Calls):
-    """Clone."""
+    """Clones and snapshots."""
 
     def clone_instance(self, name: str, request_id: str, new_name: str) -> Operation:
         """Make an instance whose disk begins as this one's is."""
         request = pb.CloneInstanceRequest(name=name, request_id=request_id, display_name=new_name)
         return self._call(self._clones.CloneInstance, request)
+
+    def take_snapshot(self, name: str, request_id: str, snapshot: str) -> Operation:
+        """Keep an instance's disk as it is now."""
+        request = pb.TakeInstanceSnapshotRequest(
+            name=name, request_id=request_id, snapshot=snapshot
+        )
+        return self._call(self._clones.TakeInstanceSnapshot, request)
+
+    def restore_snapshot(
+        self, name: str, request_id: str, snapshot: str, grace_seconds: float | None
+    ) -> Operation:
+        """Bring a kept disk back."""
+        request = pb.RestoreInstanceSnapshotRequest(
+            name=name, request_id=request_id, snapshot=snapshot, grace_seconds=grace_seconds
+        )
+        return self._call(self._clones.RestoreInstanceSnapshot, request)
+
+    def delete_snapshot(self, name: str, request_id: str, snapshot: str) -> Operation:
+        """Do not keep it any more."""
+        request = pb.DeleteInstanceSnapshotRequest(
+            name=name, request_id=request_id, snapshot=snapshot
+        )
+        return self._call(self._clones.DeleteInstanceSnapshot, request)
 
     @property
     def _clones(self) -> instances_pb2_grpc.InstanceServiceStub:

@@ -21,6 +21,7 @@ from gateway.rpc.instance_edits import EditMethods
 from gateway.rpc.instance_images import ImageMethods
 from gateway.rpc.instance_rebuilds import RebuildMethods
 from gateway.rpc.instance_resizes import ResizeMethods
+from gateway.rpc.instance_snapshots import SnapshotMethods
 from gateway.rpc.instance_volumes import VolumeMethods
 from gateway.rpc.names import any_project_of, instance_of
 from gateway.rpc.replies import fitting
@@ -30,7 +31,13 @@ from protos.novaray.v1 import instances_pb2 as pb
 
 
 class InstancesService(
-    ImageMethods, EditMethods, RebuildMethods, ResizeMethods, VolumeMethods, CloneMethods
+    ImageMethods,
+    EditMethods,
+    RebuildMethods,
+    ResizeMethods,
+    VolumeMethods,
+    CloneMethods,
+    SnapshotMethods,
 ):
     """Virtual machines and what is done to them."""
 

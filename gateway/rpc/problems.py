@@ -81,6 +81,7 @@ _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "LockInstance": {},
     "GuestData": {},
     "CloneInstance": {"name": "display_name"},
+    "OfSnapshot": {"name": "snapshot"},
     "Rebuilt": {"name": "display_name"},
     "CreateImage": _IMAGE_FIELDS,
     "ImageChanges": _IMAGE_FIELDS,

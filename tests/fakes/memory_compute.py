@@ -16,6 +16,7 @@ from actors.lifecycle import machine
 from actors.lifecycle.events import Edited
 from actors.lifecycle.guards import check
 from actors.lifecycle.sizes import check_size
+from actors.lifecycle.snapshots import check_snapshots
 from actors.lifecycle.status import status_of
 from actors.lifecycle.targets import free_target
 from actors.model.commands import CreateInstance, InstanceCommand
@@ -61,6 +62,9 @@ _ENDS_AS = {
     Action.REBUILD: (VmState.ACTIVE, PowerState.RUNNING),
     Action.RESCUE: (VmState.RESCUED, PowerState.RUNNING),
     Action.UNRESCUE: (VmState.ACTIVE, PowerState.RUNNING),
+    Action.TAKE_SNAPSHOT: (VmState.ACTIVE, PowerState.RUNNING),
+    Action.RESTORE_SNAPSHOT: (VmState.ACTIVE, PowerState.RUNNING),
+    Action.DELETE_SNAPSHOT: (VmState.ACTIVE, PowerState.RUNNING),
     Action.RESIZE: (VmState.RESIZED, PowerState.RUNNING),
     Action.CONFIRM_RESIZE: (VmState.ACTIVE, PowerState.RUNNING),
     Action.REVERT_RESIZE: (VmState.ACTIVE, PowerState.RUNNING),
@@ -130,6 +134,7 @@ class MemoryInstances(MemoryPort):
             raise NotFound("An actor's own words.")
         check(record, command)
         check_size(record, command)
+        check_snapshots(record, command)
         if command.generation not in (None, record.generation):
             raise Stale(f"Instance {record.id} has changed since.", "", "", {"instance": record.id})
         self.commands.append(command)

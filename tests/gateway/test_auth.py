@@ -77,6 +77,9 @@ async def test_a_reader_reads_and_no_more(cloud: Cloud) -> None:
         reader.instances.StopInstance(pb.StopInstanceRequest(name=instance)),
         reader.instances.RestoreInstance(pb.RestoreInstanceRequest(name=instance)),
         reader.instances.UpdateInstance(pb.UpdateInstanceRequest(instance=renamed(instance))),
+        reader.instances.TakeInstanceSnapshot(
+            pb.TakeInstanceSnapshotRequest(name=instance, snapshot="x")
+        ),
         reader.instances.CloneInstance(pb.CloneInstanceRequest(name=instance)),
         reader.instances.LockInstance(pb.LockInstanceRequest(name=instance)),
         reader.instances.UnlockInstance(pb.UnlockInstanceRequest(name=instance)),

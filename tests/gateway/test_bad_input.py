@@ -184,6 +184,16 @@ OTHERS: list[tuple[str, Fields, grpc.StatusCode, str]] = [
         )
     ),
     *(
+        (f"InstanceService.{verb}InstanceSnapshot", {"name": NOWHERE, **fields}, code, reason)
+        for verb in ("Take", "Restore", "Delete")
+        for fields, code, reason in (
+            ({"snapshot": "x"}, MISSING, "INSTANCE_NOT_FOUND"),
+            ({"snapshot": ""}, INVALID, "FIELD_INVALID"),
+            ({"snapshot": "a\nb"}, INVALID, "FIELD_INVALID"),
+            ({"snapshot": "x" * 256}, INVALID, "FIELD_INVALID"),
+        )
+    ),
+    *(
         (f"InstanceService.{verb}InstanceResize", {"name": NOWHERE}, MISSING, "INSTANCE_NOT_FOUND")
         for verb in ("Confirm", "Revert")
     ),

@@ -22,6 +22,7 @@ from actors.model.ids import (
 from actors.model.image import DiskFormat, ImageStatus
 from actors.model.instance import (
     AttachedVolume,
+    DiskSnapshot,
     Fault,
     InstanceRecord,
     Lock,
@@ -83,6 +84,7 @@ RECORD = InstanceRecord(
     lock=Lock(user=UserId("root"), by_admin=True, reason="audit"),
     rescue=Rescue(source=source()),
     volumes=(AttachedVolume(volume=VolumeId("v"), target="vdb", size_gb=1),),
+    snapshots=(DiskSnapshot(name="monday", layer="", disk_gb=1, created=NOW),),
     config_drive=True,
     nics=(nic(),),
     fault=FAULT,
@@ -145,6 +147,9 @@ def test_an_instance_has_every_field() -> None:
         "tags": ["blue"],
         "locked": True,
         "locked_reason": "audit",
+        "snapshots": [
+            {"display_name": "monday", "disk_gb": 1, "create_time": "2026-01-05T00:00:00Z"}
+        ],
         "rescue_image": f"images/{RECORD.source.image}",
         "volumes": [{"volume": "projects/demo/volumes/v", "device": "/dev/vdb", "size_gb": "1"}],
         "config_drive": True,

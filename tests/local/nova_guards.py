@@ -78,15 +78,16 @@ LEFT_ALONE: Final[dict[str, set[str]]] = {
         *("rebuilding", "rescuing", "unrescuing"),
         *("resize_prep", "resize_migrating", "resize_finish"),
         *("resize_confirming", "resize_reverting"),
+        *("taking_snapshot", "restoring_snapshot", "deleting_snapshot"),
     }
 }
 
 #: Nova has no such action.
 OURS: Final = {
     "clone",
-    "take_snapshot",
-    "restore_snapshot",
-    "delete_snapshot",
+    "takeSnapshot",
+    "restoreSnapshot",
+    "deleteSnapshot",
     "change_size",
 }
 

@@ -62,6 +62,8 @@ LEAVES_IT = frozenset(
         Action.CONFIRM_RESIZE,
         Action.ATTACH_VOLUME,
         Action.DETACH_VOLUME,
+        Action.TAKE_SNAPSHOT,
+        Action.DELETE_SNAPSHOT,
     }
 )
 

@@ -7,6 +7,7 @@ from actors.model.details import (
     Backup,
     DetachVolume,
     Details,
+    OfSnapshot,
     Reboot,
     Rebuild,
     Rebuilt,
@@ -36,6 +37,8 @@ BEFORE: dict[Action, tuple[Action, ...]] = {
     Action.CONFIRM_RESIZE: (Action.RESIZE,),
     Action.REVERT_RESIZE: (Action.RESIZE,),
     Action.SHELVE_OFFLOAD: (Action.SHELVE,),
+    Action.RESTORE_SNAPSHOT: (Action.TAKE_SNAPSHOT,),
+    Action.DELETE_SNAPSHOT: (Action.TAKE_SNAPSHOT,),
     Action.UNSHELVE: (Action.SHELVE, Action.SHELVE_OFFLOAD),
     Action.DETACH_VOLUME: (Action.ATTACH_VOLUME,),
 }
@@ -58,6 +61,9 @@ LEAVES: frozenset[Action] = frozenset({Action.DELETE, Action.SHELVE_OFFLOAD})
 
 TINY = DEFAULT_FLAVORS[0]
 
+#: What a host knows the one snapshot by.
+LAYER = "5a9e0000-0000-4000-8000-000000000001"
+
 #: What tells the guest something new.
 TELLS: frozenset[Action] = frozenset({Action.REBUILD, Action.RESCUE})
 
@@ -74,6 +80,9 @@ def details_of(action: Action, source: BootSource = SOURCE) -> Details | None:
         Action.CREATE_IMAGE: Snapshot(image=image),
         Action.SHELVE: Snapshot(image=image),
         Action.CREATE_BACKUP: Snapshot(image=image, backup=Backup(kind="daily", rotation=1)),
+        Action.TAKE_SNAPSHOT: OfSnapshot(name="monday", layer=LAYER, ran=True),
+        Action.RESTORE_SNAPSHOT: OfSnapshot(name="monday", layer=LAYER, ran=True),
+        Action.DELETE_SNAPSHOT: OfSnapshot(name="monday", layer=LAYER, ran=True),
         Action.UNSHELVE: Unshelve(),
         Action.ATTACH_VOLUME: AttachVolume(volume=VOLUME),
         Action.DETACH_VOLUME: DetachVolume(volume=VOLUME),

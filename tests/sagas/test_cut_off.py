@@ -32,6 +32,9 @@ BETWEEN_DISKS = {
     Action.RESIZE,
     Action.CONFIRM_RESIZE,
     Action.REVERT_RESIZE,
+    Action.TAKE_SNAPSHOT,
+    Action.RESTORE_SNAPSHOT,
+    Action.DELETE_SNAPSHOT,
 }
 KEPT = [point for point in INTERRUPTED if action_of(point) not in BETWEEN_DISKS]
 

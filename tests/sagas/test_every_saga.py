@@ -77,6 +77,10 @@ async def assert_as_asked(cluster: LocalCluster, done: OperationRecord) -> None:
     assert await volume_status(cluster) == (
         VolumeStatus.IN_USE if done.action is Action.ATTACH_VOLUME else VolumeStatus.AVAILABLE
     )
+    if done.action in {Action.TAKE_SNAPSHOT, Action.RESTORE_SNAPSHOT, Action.DELETE_SNAPSHOT}:
+        record = await cluster.instances.get(done.instance)
+        kept = [] if done.action is Action.DELETE_SNAPSHOT else ["monday"]
+        assert [one.name for one in record.snapshots] == kept
     assert await cluster.told() == (
         0 if done.action is Action.DELETE else 2 if done.action is Action.RESCUE else 1
     )
@@ -119,6 +123,9 @@ async def assert_as_before(cluster: LocalCluster, failed: OperationRecord) -> No
     )
     assert await cluster.told() == (2 if Action.RESCUE in before else 1)
     assert record.name == "vm"
+    assert [one.name for one in record.snapshots] == (
+        ["monday"] if Action.TAKE_SNAPSHOT in before else []
+    )
 
 
 async def volume_status(cluster: LocalCluster) -> VolumeStatus:

@@ -17,7 +17,7 @@ from actors.drivers.libvirt import disks_aside, disks_resized
 from actors.drivers.libvirt.build import NVRAM
 from actors.drivers.libvirt.errors import refused
 from actors.drivers.libvirt.extra_disks import ensure_extra_disks
-from actors.drivers.libvirt.layers import Layers
+from actors.drivers.libvirt.layers import Layers, no_disk
 from actors.drivers.libvirt.overlay import TEMPORARY, make_overlay
 from actors.drivers.libvirt.qcow2 import NotQcow2, Qcow2Header
 from actors.drivers.libvirt.root_disk import ROOT, newest, take_plain_name
@@ -58,6 +58,29 @@ class Disks(Protocol):
 
     def flatten(self, conn: libvirt.virConnect, record: InstanceRecord, base: Path) -> None:
         """Let it lie on ``base`` alone."""
+        ...
+
+    def keep(self, conn: libvirt.virConnect, instance: InstanceId, layer: str) -> None:
+        """Keep the disk as of now under this UUID."""
+        ...
+
+    def forget_kept(self, instance: InstanceId, layer: str) -> None:
+        """Do not keep it any more."""
+        ...
+
+    def restore(
+        self,
+        conn: libvirt.virConnect,
+        record: InstanceRecord,
+        layer: str,
+        base: Path,
+        sequence: int,
+    ) -> None:
+        """Put the disk aside, and what was kept in its place."""
+        ...
+
+    def is_restored(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> bool:
+        """Whether all of that is done."""
         ...
 
     def sweep_layers(self) -> None:
@@ -212,6 +235,59 @@ class FileDisks:
             raise refused(action, f"qemu-img: {done.stderr.strip()}")
         self._layers.sweep()
 
+    def keep(self, conn: libvirt.virConnect, instance: InstanceId, layer: str) -> None:
+        """Freeze the disk; an empty overlay of its own keeps the layer.
+
+        Raises:
+            NotFound: There is no disk.
+            Conflict: It is suspended, or its disk lies on too many layers.
+            Exhausted: The host's disk is full.
+            HypervisorRefused: libvirt or qemu-img says no.
+        """
+        folder = folder_of(self._instances, instance)
+        kept = _kept(folder, layer)
+        if kept.exists():
+            return
+        frozen = self._layers.freeze(conn, instance, folder, layer)
+        make_overlay(kept, frozen, "qcow2", Qcow2Header.read(frozen).virtual_size, instance)
+
+    def forget_kept(self, instance: InstanceId, layer: str) -> None:
+        """Remove the overlay, and the layer, should nothing else lie on it."""
+        _kept(folder_of(self._instances, instance), layer).unlink(missing_ok=True)
+        self._layers.sweep()
+
+    def restore(
+        self,
+        conn: libvirt.virConnect,
+        record: InstanceRecord,
+        layer: str,
+        base: Path,
+        sequence: int,
+    ) -> None:
+        """Make another overlay on the layer; all disks but the root disk stay what they are.
+
+        Raises:
+            NotFound: It is not kept here.
+            Exhausted: The host's disk is full.
+            HypervisorRefused: qemu-img says no.
+        """
+        folder = folder_of(self._instances, record.id)
+        kept = _kept(folder, layer)
+        if not kept.exists():
+            raise no_disk(record.id, str(kept))
+        take_plain_name(folder)
+        disks_aside.put_aside(folder, sequence)
+        for disk in disks_aside.disks_of(disks_aside.aside_of(folder, sequence)):
+            if disk.name != ROOT and not (folder / disk.name).exists():
+                (folder / disk.name).hardlink_to(disk)
+        header = Qcow2Header.read(kept)
+        make_overlay(folder / ROOT, Path(header.backing), "qcow2", header.virtual_size, record.id)
+
+    def is_restored(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> bool:
+        """Whether the files are there."""
+        folder = folder_of(self._instances, instance)
+        return disks_aside.are_aside(folder, sequence) and (folder / ROOT).exists()
+
     def sweep_layers(self) -> None:
         """Remove the files."""
         self._layers.sweep()
@@ -330,6 +406,12 @@ class FileDisks:
     def remove_rescue(self, conn: libvirt.virConnect, instance: InstanceId) -> None:
         """Remove the file."""
         Path(self.rescue_path(instance)).unlink(missing_ok=True)
+
+
+def _kept(folder: Path, layer: str) -> Path:
+    if not _UUID.fullmatch(layer):
+        raise Invalid("The snapshot's id is not a UUID.", "INVALID_ARGUMENT", repr(layer))
+    return folder / f"snapshot.{layer}.qcow2"
 
 
 def folder_of(instances: Path, instance: InstanceId) -> Path:

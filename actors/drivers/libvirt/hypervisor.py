@@ -187,6 +187,28 @@ class LibvirtHypervisor:
         with self._use_of_disks(record.id, "made one piece") as conn:
             self._disks.flatten(conn, record, base)
 
+    def keep_disk(self, instance: InstanceId, layer: str) -> None:
+        """Keep the root disk as of now."""
+        with self._use(f"take a snapshot of instance {instance}") as conn:
+            self._disks.keep(conn, instance, layer)
+
+    def forget_kept_disk(self, instance: InstanceId, layer: str) -> None:
+        """Do not keep it any more."""
+        with self._use(f"delete a snapshot of instance {instance}"):
+            self._disks.forget_kept(instance, layer)
+
+    def restore_disk(self, record: InstanceRecord, layer: str, base: Path, sequence: int) -> None:
+        """Put what was kept in the root disk's place.
+
+        Raises:
+            Conflict: The domain runs on the disk.
+        """
+        with self._use(f"restore a snapshot of instance {record.id}") as conn:
+            if self._disks.is_restored(conn, record.id, sequence):
+                return  # and a guest may run on it by now
+        with self._use_of_disks(record.id, "restored") as conn:
+            self._disks.restore(conn, record, layer, base, sequence)
+
     def sweep_layers(self) -> None:
         """Remove layers that no disk lies on."""
         self._disks.sweep_layers()

@@ -61,6 +61,35 @@ class PoolDisks:
     def flatten(self, conn: libvirt.virConnect, record: InstanceRecord, base: Path) -> None:
         """It is."""
 
+    def keep(self, conn: libvirt.virConnect, instance: InstanceId, layer: str) -> None:
+        """There is nothing to keep, if there is a volume.
+
+        Raises:
+            NotFound: There is none.
+        """
+        if _find_volume(self._pool(conn), _volume_name(instance)) is None:
+            raise no_disk(instance, _volume_name(instance))
+
+    def forget_kept(self, instance: InstanceId, layer: str) -> None:
+        """There is nothing to forget."""
+
+    def restore(
+        self,
+        conn: libvirt.virConnect,
+        record: InstanceRecord,
+        layer: str,
+        base: Path,
+        sequence: int,
+    ) -> None:
+        """Make another volume like the one that is put aside."""
+        self.put_aside(conn, record.id, sequence)
+        self.ensure(conn, record, base)
+
+    def is_restored(self, conn: libvirt.virConnect, instance: InstanceId, sequence: int) -> bool:
+        """Whether the volumes are there."""
+        there = _find_volume(self._pool(conn), _volume_name(instance)) is not None
+        return there and self.are_aside(instance, sequence)
+
     def sweep_layers(self) -> None:
         """There are none."""
 

@@ -13,6 +13,7 @@ from actors.model.flavor import Flavor
 from actors.model.ids import ProjectId
 from actors.model.instance import (
     AttachedVolume,
+    DiskSnapshot,
     Fault,
     InstanceRecord,
     PowerState,
@@ -95,8 +96,17 @@ def instance_message(
         tags=record.tags,
         locked=record.lock is not None,
         locked_reason=record.lock.reason if record.lock else "",
+        snapshots=[_snapshot(one) for one in record.snapshots],
         rescue_image=f"images/{record.rescue.source.image}" if record.rescue else "",
         volumes=[_volume(record.project, volume) for volume in record.volumes],
+    )
+
+
+def _snapshot(snapshot: DiskSnapshot) -> pb.InstanceSnapshot:
+    return pb.InstanceSnapshot(
+        display_name=snapshot.name,
+        disk_gb=snapshot.disk_gb,
+        create_time=timestamp(snapshot.created),
     )
 
 

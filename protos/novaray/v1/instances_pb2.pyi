@@ -441,6 +441,7 @@ class Instance(_message.Message):
     LOCKED_REASON_FIELD_NUMBER: _builtins.int
     RESCUE_IMAGE_FIELD_NUMBER: _builtins.int
     VOLUMES_FIELD_NUMBER: _builtins.int
+    SNAPSHOTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`projects/{project}/instances/{uuid}`."""
     uid: _builtins.str
@@ -525,6 +526,10 @@ class Instance(_message.Message):
     def volumes(self) -> _containers.RepeatedCompositeFieldContainer[Global___InstanceVolume]:
         """The volumes that it has, in the order in which it got them. Output only."""
 
+    @_builtins.property
+    def snapshots(self) -> _containers.RepeatedCompositeFieldContainer[Global___InstanceSnapshot]:
+        """Snapshots of its disk, the oldest first. Output only."""
+
     def __init__(
         self,
         *,
@@ -560,14 +565,81 @@ class Instance(_message.Message):
         locked_reason: _builtins.str = ...,
         rescue_image: _builtins.str = ...,
         volumes: _abc.Iterable[Global___InstanceVolume] | None = ...,
+        snapshots: _abc.Iterable[Global___InstanceSnapshot] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "fault", b"fault", "flavor", b"flavor", "launch_time", b"launch_time", "terminate_time", b"terminate_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "availability_zone", b"availability_zone", "config_drive", b"config_drive", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "fault", b"fault", "flavor", b"flavor", "host", b"host", "host_hash", b"host_hash", "hostname", b"hostname", "image", b"image", "image_display_name", b"image_display_name", "key_name", b"key_name", "launch_time", b"launch_time", "locked", b"locked", "locked_reason", b"locked_reason", "metadata", b"metadata", "name", b"name", "operation", b"operation", "power_state", b"power_state", "rescue_image", b"rescue_image", "state", b"state", "tags", b"tags", "task_state", b"task_state", "terminate_time", b"terminate_time", "uid", b"uid", "update_time", b"update_time", "user", b"user", "vm_state", b"vm_state", "volumes", b"volumes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "availability_zone", b"availability_zone", "config_drive", b"config_drive", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "fault", b"fault", "flavor", b"flavor", "host", b"host", "host_hash", b"host_hash", "hostname", b"hostname", "image", b"image", "image_display_name", b"image_display_name", "key_name", b"key_name", "launch_time", b"launch_time", "locked", b"locked", "locked_reason", b"locked_reason", "metadata", b"metadata", "name", b"name", "operation", b"operation", "power_state", b"power_state", "rescue_image", b"rescue_image", "snapshots", b"snapshots", "state", b"state", "tags", b"tags", "task_state", b"task_state", "terminate_time", b"terminate_time", "uid", b"uid", "update_time", b"update_time", "user", b"user", "vm_state", b"vm_state", "volumes", b"volumes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Instance: _TypeAlias = Instance  # noqa: Y015
+
+@_typing.final
+class InstanceVolume(_message.Message):
+    """A volume that an instance has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VOLUME_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    SIZE_GB_FIELD_NUMBER: _builtins.int
+    DELETE_ON_TERMINATION_FIELD_NUMBER: _builtins.int
+    volume: _builtins.str
+    """`projects/{project}/volumes/{uuid}`."""
+    device: _builtins.str
+    """What the guest most likely calls it: `/dev/vdb`; `/dev/vda` for the one that it boots from."""
+    size_gb: _builtins.int
+    """GiB."""
+    delete_on_termination: _builtins.bool
+    """Whether it is deleted with the instance."""
+    def __init__(
+        self,
+        *,
+        volume: _builtins.str = ...,
+        device: _builtins.str = ...,
+        size_gb: _builtins.int = ...,
+        delete_on_termination: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_on_termination", b"delete_on_termination", "device", b"device", "size_gb", b"size_gb", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InstanceVolume: _TypeAlias = InstanceVolume  # noqa: Y015
+
+@_typing.final
+class InstanceSnapshot(_message.Message):
+    """The disk of an instance as it was at one moment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    DISK_GB_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    display_name: _builtins.str
+    """Unique among the instance's."""
+    disk_gb: _builtins.int
+    """The disk's size in the flavor, GiB."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked for."""
+
+    def __init__(
+        self,
+        *,
+        display_name: _builtins.str = ...,
+        disk_gb: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "disk_gb", b"disk_gb", "display_name", b"display_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InstanceSnapshot: _TypeAlias = InstanceSnapshot  # noqa: Y015
 
 @_typing.final
 class InstanceAddress(_message.Message):
@@ -723,6 +795,12 @@ class InstanceOperationMetadata(_message.Message):
         """Give it a volume."""
         ACTION_DETACH_VOLUME: InstanceOperationMetadata._Action.ValueType  # 24
         """Take a volume from it."""
+        ACTION_TAKE_SNAPSHOT: InstanceOperationMetadata._Action.ValueType  # 25
+        """Keep its disk as it is now."""
+        ACTION_RESTORE_SNAPSHOT: InstanceOperationMetadata._Action.ValueType  # 26
+        """Bring a kept disk back."""
+        ACTION_DELETE_SNAPSHOT: InstanceOperationMetadata._Action.ValueType  # 27
+        """Do not keep a disk any more."""
 
     class Action(_Action, metaclass=_ActionEnumTypeWrapper):
         """What was asked."""
@@ -777,6 +855,12 @@ class InstanceOperationMetadata(_message.Message):
     """Give it a volume."""
     ACTION_DETACH_VOLUME: InstanceOperationMetadata.Action.ValueType  # 24
     """Take a volume from it."""
+    ACTION_TAKE_SNAPSHOT: InstanceOperationMetadata.Action.ValueType  # 25
+    """Keep its disk as it is now."""
+    ACTION_RESTORE_SNAPSHOT: InstanceOperationMetadata.Action.ValueType  # 26
+    """Bring a kept disk back."""
+    ACTION_DELETE_SNAPSHOT: InstanceOperationMetadata.Action.ValueType  # 27
+    """Do not keep a disk any more."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -977,40 +1061,6 @@ class OperationStep(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OperationStep: _TypeAlias = OperationStep  # noqa: Y015
-
-@_typing.final
-class InstanceVolume(_message.Message):
-    """A volume that an instance has."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    VOLUME_FIELD_NUMBER: _builtins.int
-    DEVICE_FIELD_NUMBER: _builtins.int
-    SIZE_GB_FIELD_NUMBER: _builtins.int
-    DELETE_ON_TERMINATION_FIELD_NUMBER: _builtins.int
-    volume: _builtins.str
-    """`projects/{project}/volumes/{uuid}`."""
-    device: _builtins.str
-    """What the guest most likely calls it: `/dev/vdb`; `/dev/vda` for the one that it boots from."""
-    size_gb: _builtins.int
-    """GiB."""
-    delete_on_termination: _builtins.bool
-    """Whether it is deleted with the instance."""
-    def __init__(
-        self,
-        *,
-        volume: _builtins.str = ...,
-        device: _builtins.str = ...,
-        size_gb: _builtins.int = ...,
-        delete_on_termination: _builtins.bool = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_on_termination", b"delete_on_termination", "device", b"device", "size_gb", b"size_gb", "volume", b"volume"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___InstanceVolume: _TypeAlias = InstanceVolume  # noqa: Y015
 
 @_typing.final
 class CreateInstanceRequest(_message.Message):
@@ -1221,6 +1271,116 @@ class DeleteInstanceRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteInstanceRequest: _TypeAlias = DeleteInstanceRequest  # noqa: Y015
+
+@_typing.final
+class TakeInstanceSnapshotRequest(_message.Message):
+    """Request of TakeInstanceSnapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    snapshot: _builtins.str
+    """What to call it: 1 to 255 characters."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        snapshot: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id", "snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeInstanceSnapshotRequest: _TypeAlias = TakeInstanceSnapshotRequest  # noqa: Y015
+
+@_typing.final
+class RestoreInstanceSnapshotRequest(_message.Message):
+    """Request of RestoreInstanceSnapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    GRACE_SECONDS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    snapshot: _builtins.str
+    """Which, by its display_name."""
+    grace_seconds: _builtins.float
+    """Seconds the guest is given to shut down by itself, 0 to 3600. Where it is not given: the flavor's
+    `novaray:shutdown_timeout`, else the image's `os_shutdown_timeout`, else 60.
+    """
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        snapshot: _builtins.str = ...,
+        grace_seconds: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds", "grace_seconds", b"grace_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds", "etag", b"etag", "grace_seconds", b"grace_seconds", "name", b"name", "request_id", b"request_id", "snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__grace_seconds: _TypeAlias = _typing.Literal["grace_seconds"]  # noqa: Y015
+    _WhichOneofArgType__grace_seconds: _TypeAlias = _typing.Literal["_grace_seconds", b"_grace_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__grace_seconds) -> _WhichOneofReturnType__grace_seconds | None: ...
+
+Global___RestoreInstanceSnapshotRequest: _TypeAlias = RestoreInstanceSnapshotRequest  # noqa: Y015
+
+@_typing.final
+class DeleteInstanceSnapshotRequest(_message.Message):
+    """Request of DeleteInstanceSnapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    snapshot: _builtins.str
+    """Which, by its display_name."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        snapshot: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id", "snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteInstanceSnapshotRequest: _TypeAlias = DeleteInstanceSnapshotRequest  # noqa: Y015
 
 @_typing.final
 class CloneInstanceRequest(_message.Message):
@@ -1838,78 +1998,6 @@ class UnrescueInstanceRequest(_message.Message):
 Global___UnrescueInstanceRequest: _TypeAlias = UnrescueInstanceRequest  # noqa: Y015
 
 @_typing.final
-class AttachVolumeRequest(_message.Message):
-    """Request of AttachVolume."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    ETAG_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    VOLUME_FIELD_NUMBER: _builtins.int
-    DELETE_ON_TERMINATION_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """`projects/{project}/instances/{uuid}`."""
-    etag: _builtins.str
-    """Only if the instance still has this etag."""
-    request_id: _builtins.str
-    """A UUID: the same request acts once."""
-    volume: _builtins.str
-    """`projects/{project}/volumes/{uuid}`: attached to nothing, and on the host of the instance, or on none yet."""
-    delete_on_termination: _builtins.bool
-    """Whether it is deleted with the instance."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        etag: _builtins.str = ...,
-        request_id: _builtins.str = ...,
-        volume: _builtins.str = ...,
-        delete_on_termination: _builtins.bool = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_on_termination", b"delete_on_termination", "etag", b"etag", "name", b"name", "request_id", b"request_id", "volume", b"volume"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___AttachVolumeRequest: _TypeAlias = AttachVolumeRequest  # noqa: Y015
-
-@_typing.final
-class DetachVolumeRequest(_message.Message):
-    """Request of DetachVolume."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    ETAG_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    VOLUME_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """`projects/{project}/instances/{uuid}`."""
-    etag: _builtins.str
-    """Only if the instance still has this etag."""
-    request_id: _builtins.str
-    """A UUID: the same request acts once."""
-    volume: _builtins.str
-    """`projects/{project}/volumes/{uuid}`: the instance has it, and does not boot from it."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        etag: _builtins.str = ...,
-        request_id: _builtins.str = ...,
-        volume: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id", "volume", b"volume"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DetachVolumeRequest: _TypeAlias = DetachVolumeRequest  # noqa: Y015
-
-@_typing.final
 class ResizeInstanceRequest(_message.Message):
     """Request of ResizeInstance."""
 
@@ -2206,6 +2294,78 @@ class UnshelveInstanceRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UnshelveInstanceRequest: _TypeAlias = UnshelveInstanceRequest  # noqa: Y015
+
+@_typing.final
+class AttachVolumeRequest(_message.Message):
+    """Request of AttachVolume."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
+    DELETE_ON_TERMINATION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    volume: _builtins.str
+    """`projects/{project}/volumes/{uuid}`: attached to nothing, and on the host of the instance, or on none yet."""
+    delete_on_termination: _builtins.bool
+    """Whether it is deleted with the instance."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        volume: _builtins.str = ...,
+        delete_on_termination: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_on_termination", b"delete_on_termination", "etag", b"etag", "name", b"name", "request_id", b"request_id", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttachVolumeRequest: _TypeAlias = AttachVolumeRequest  # noqa: Y015
+
+@_typing.final
+class DetachVolumeRequest(_message.Message):
+    """Request of DetachVolume."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    volume: _builtins.str
+    """`projects/{project}/volumes/{uuid}`: the instance has it, and does not boot from it."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        volume: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetachVolumeRequest: _TypeAlias = DetachVolumeRequest  # noqa: Y015
 
 @_typing.final
 class GetConsoleOutputRequest(_message.Message):

@@ -155,14 +155,19 @@ class InstanceServiceStub:
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
-        self.AttachVolume = channel.unary_unary(
-                '/novaray.v1.InstanceService/AttachVolume',
-                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.AttachVolumeRequest.SerializeToString,
+        self.TakeInstanceSnapshot = channel.unary_unary(
+                '/novaray.v1.InstanceService/TakeInstanceSnapshot',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.TakeInstanceSnapshotRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
-        self.DetachVolume = channel.unary_unary(
-                '/novaray.v1.InstanceService/DetachVolume',
-                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.DetachVolumeRequest.SerializeToString,
+        self.RestoreInstanceSnapshot = channel.unary_unary(
+                '/novaray.v1.InstanceService/RestoreInstanceSnapshot',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RestoreInstanceSnapshotRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.DeleteInstanceSnapshot = channel.unary_unary(
+                '/novaray.v1.InstanceService/DeleteInstanceSnapshot',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.DeleteInstanceSnapshotRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
         self.CreateInstanceImage = channel.unary_unary(
@@ -188,6 +193,16 @@ class InstanceServiceStub:
         self.UnshelveInstance = channel.unary_unary(
                 '/novaray.v1.InstanceService/UnshelveInstance',
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.UnshelveInstanceRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.AttachVolume = channel.unary_unary(
+                '/novaray.v1.InstanceService/AttachVolume',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.AttachVolumeRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.DetachVolume = channel.unary_unary(
+                '/novaray.v1.InstanceService/DetachVolume',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.DetachVolumeRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
         self.GetConsoleOutput = channel.unary_unary(
@@ -377,15 +392,24 @@ class InstanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def AttachVolume(self, request, context):
-        """Gives an instance a volume, whether it runs or not. The guest sees a new disk.
+    def TakeInstanceSnapshot(self, request, context):
+        """Keeps the instance's disk as it is now, on its host; the guest runs on. At most 32 are kept. What the guest holds in
+        memory and has not written is not in it, as after a power cut.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def DetachVolume(self, request, context):
-        """Takes a volume from an instance. A guest that runs is asked to let go of it first; where it does not, this fails.
+    def RestoreInstanceSnapshot(self, request, context):
+        """Brings the disk back as it was when the snapshot was taken; what was written since is lost. A guest that runs is
+        shut down, and started again. One that fails leaves the instance as it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteInstanceSnapshot(self, request, context):
+        """Does not keep a snapshot any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -421,6 +445,20 @@ class InstanceServiceServicer:
 
     def UnshelveInstance(self, request, context):
         """Brings a shelved instance back, on its host or on another.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AttachVolume(self, request, context):
+        """Gives an instance a volume, whether it runs or not. The guest sees a new disk.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DetachVolume(self, request, context):
+        """Takes a volume from an instance. A guest that runs is asked to let go of it first; where it does not, this fails.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -558,14 +596,19 @@ def add_InstanceServiceServicer_to_server(servicer, server):
                     request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
-            'AttachVolume': grpc.unary_unary_rpc_method_handler(
-                    servicer.AttachVolume,
-                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.AttachVolumeRequest.FromString,
+            'TakeInstanceSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeInstanceSnapshot,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.TakeInstanceSnapshotRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
-            'DetachVolume': grpc.unary_unary_rpc_method_handler(
-                    servicer.DetachVolume,
-                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.DetachVolumeRequest.FromString,
+            'RestoreInstanceSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreInstanceSnapshot,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RestoreInstanceSnapshotRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'DeleteInstanceSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteInstanceSnapshot,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.DeleteInstanceSnapshotRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'CreateInstanceImage': grpc.unary_unary_rpc_method_handler(
@@ -591,6 +634,16 @@ def add_InstanceServiceServicer_to_server(servicer, server):
             'UnshelveInstance': grpc.unary_unary_rpc_method_handler(
                     servicer.UnshelveInstance,
                     request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.UnshelveInstanceRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'AttachVolume': grpc.unary_unary_rpc_method_handler(
+                    servicer.AttachVolume,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.AttachVolumeRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'DetachVolume': grpc.unary_unary_rpc_method_handler(
+                    servicer.DetachVolume,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.DetachVolumeRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'GetConsoleOutput': grpc.unary_unary_rpc_method_handler(
@@ -1241,7 +1294,7 @@ class InstanceService:
             _registered_method=True)
 
     @staticmethod
-    def AttachVolume(request,
+    def TakeInstanceSnapshot(request,
             target,
             options=(),
             channel_credentials=None,
@@ -1254,8 +1307,8 @@ class InstanceService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/novaray.v1.InstanceService/AttachVolume',
-            protos_dot_novaray_dot_v1_dot_instances__pb2.AttachVolumeRequest.SerializeToString,
+            '/novaray.v1.InstanceService/TakeInstanceSnapshot',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.TakeInstanceSnapshotRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
@@ -1268,7 +1321,7 @@ class InstanceService:
             _registered_method=True)
 
     @staticmethod
-    def DetachVolume(request,
+    def RestoreInstanceSnapshot(request,
             target,
             options=(),
             channel_credentials=None,
@@ -1281,8 +1334,35 @@ class InstanceService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/novaray.v1.InstanceService/DetachVolume',
-            protos_dot_novaray_dot_v1_dot_instances__pb2.DetachVolumeRequest.SerializeToString,
+            '/novaray.v1.InstanceService/RestoreInstanceSnapshot',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.RestoreInstanceSnapshotRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteInstanceSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/DeleteInstanceSnapshot',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.DeleteInstanceSnapshotRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
@@ -1418,6 +1498,60 @@ class InstanceService:
             target,
             '/novaray.v1.InstanceService/UnshelveInstance',
             protos_dot_novaray_dot_v1_dot_instances__pb2.UnshelveInstanceRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AttachVolume(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/AttachVolume',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.AttachVolumeRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DetachVolume(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/DetachVolume',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.DetachVolumeRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

@@ -94,10 +94,16 @@ class InstanceServiceStub:
     """Keeps the new size: what was kept of the old one is given back."""
     RevertInstanceResize: _grpc.UnaryUnaryMultiCallable[_instances_pb2.RevertInstanceResizeRequest, _operations_pb2.Operation]
     """Brings size and disk back as they were; what was written since the resize is lost."""
-    AttachVolume: _grpc.UnaryUnaryMultiCallable[_instances_pb2.AttachVolumeRequest, _operations_pb2.Operation]
-    """Gives an instance a volume, whether it runs or not. The guest sees a new disk."""
-    DetachVolume: _grpc.UnaryUnaryMultiCallable[_instances_pb2.DetachVolumeRequest, _operations_pb2.Operation]
-    """Takes a volume from an instance. A guest that runs is asked to let go of it first; where it does not, this fails."""
+    TakeInstanceSnapshot: _grpc.UnaryUnaryMultiCallable[_instances_pb2.TakeInstanceSnapshotRequest, _operations_pb2.Operation]
+    """Keeps the instance's disk as it is now, on its host; the guest runs on. At most 32 are kept. What the guest holds in
+    memory and has not written is not in it, as after a power cut.
+    """
+    RestoreInstanceSnapshot: _grpc.UnaryUnaryMultiCallable[_instances_pb2.RestoreInstanceSnapshotRequest, _operations_pb2.Operation]
+    """Brings the disk back as it was when the snapshot was taken; what was written since is lost. A guest that runs is
+    shut down, and started again. One that fails leaves the instance as it was.
+    """
+    DeleteInstanceSnapshot: _grpc.UnaryUnaryMultiCallable[_instances_pb2.DeleteInstanceSnapshotRequest, _operations_pb2.Operation]
+    """Does not keep a snapshot any more."""
     CreateInstanceImage: _grpc.UnaryUnaryMultiCallable[_instances_pb2.CreateInstanceImageRequest, _operations_pb2.Operation]
     """Makes an image of the instance's disk as it is now; the guest runs on."""
     BackupInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.BackupInstanceRequest, _operations_pb2.Operation]
@@ -108,6 +114,10 @@ class InstanceServiceStub:
     """Takes a shelved instance from its host now."""
     UnshelveInstance: _grpc.UnaryUnaryMultiCallable[_instances_pb2.UnshelveInstanceRequest, _operations_pb2.Operation]
     """Brings a shelved instance back, on its host or on another."""
+    AttachVolume: _grpc.UnaryUnaryMultiCallable[_instances_pb2.AttachVolumeRequest, _operations_pb2.Operation]
+    """Gives an instance a volume, whether it runs or not. The guest sees a new disk."""
+    DetachVolume: _grpc.UnaryUnaryMultiCallable[_instances_pb2.DetachVolumeRequest, _operations_pb2.Operation]
+    """Takes a volume from an instance. A guest that runs is asked to let go of it first; where it does not, this fails."""
     GetConsoleOutput: _grpc.UnaryUnaryMultiCallable[_instances_pb2.GetConsoleOutputRequest, _instances_pb2.GetConsoleOutputResponse]
     """A piece of the serial console's log."""
     WatchInstances: _grpc.UnaryStreamMultiCallable[_instances_pb2.WatchInstancesRequest, _instances_pb2.WatchInstancesResponse]
@@ -178,10 +188,16 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     """Keeps the new size: what was kept of the old one is given back."""
     RevertInstanceResize: _aio.UnaryUnaryMultiCallable[_instances_pb2.RevertInstanceResizeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Brings size and disk back as they were; what was written since the resize is lost."""
-    AttachVolume: _aio.UnaryUnaryMultiCallable[_instances_pb2.AttachVolumeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Gives an instance a volume, whether it runs or not. The guest sees a new disk."""
-    DetachVolume: _aio.UnaryUnaryMultiCallable[_instances_pb2.DetachVolumeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Takes a volume from an instance. A guest that runs is asked to let go of it first; where it does not, this fails."""
+    TakeInstanceSnapshot: _aio.UnaryUnaryMultiCallable[_instances_pb2.TakeInstanceSnapshotRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Keeps the instance's disk as it is now, on its host; the guest runs on. At most 32 are kept. What the guest holds in
+    memory and has not written is not in it, as after a power cut.
+    """
+    RestoreInstanceSnapshot: _aio.UnaryUnaryMultiCallable[_instances_pb2.RestoreInstanceSnapshotRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Brings the disk back as it was when the snapshot was taken; what was written since is lost. A guest that runs is
+    shut down, and started again. One that fails leaves the instance as it was.
+    """
+    DeleteInstanceSnapshot: _aio.UnaryUnaryMultiCallable[_instances_pb2.DeleteInstanceSnapshotRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Does not keep a snapshot any more."""
     CreateInstanceImage: _aio.UnaryUnaryMultiCallable[_instances_pb2.CreateInstanceImageRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Makes an image of the instance's disk as it is now; the guest runs on."""
     BackupInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.BackupInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
@@ -192,6 +208,10 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     """Takes a shelved instance from its host now."""
     UnshelveInstance: _aio.UnaryUnaryMultiCallable[_instances_pb2.UnshelveInstanceRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Brings a shelved instance back, on its host or on another."""
+    AttachVolume: _aio.UnaryUnaryMultiCallable[_instances_pb2.AttachVolumeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Gives an instance a volume, whether it runs or not. The guest sees a new disk."""
+    DetachVolume: _aio.UnaryUnaryMultiCallable[_instances_pb2.DetachVolumeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Takes a volume from an instance. A guest that runs is asked to let go of it first; where it does not, this fails."""
     GetConsoleOutput: _aio.UnaryUnaryMultiCallable[_instances_pb2.GetConsoleOutputRequest, _instances_pb2.GetConsoleOutputResponse]  # type: ignore[assignment]
     """A piece of the serial console's log."""
     WatchInstances: _aio.UnaryStreamMultiCallable[_instances_pb2.WatchInstancesRequest, _instances_pb2.WatchInstancesResponse]  # type: ignore[assignment]
@@ -399,20 +419,32 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Brings size and disk back as they were; what was written since the resize is lost."""
 
     @_abc_1.abstractmethod
-    def AttachVolume(
+    def TakeInstanceSnapshot(
         self,
-        request: _instances_pb2.AttachVolumeRequest,
+        request: _instances_pb2.TakeInstanceSnapshotRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Gives an instance a volume, whether it runs or not. The guest sees a new disk."""
+        """Keeps the instance's disk as it is now, on its host; the guest runs on. At most 32 are kept. What the guest holds in
+        memory and has not written is not in it, as after a power cut.
+        """
 
     @_abc_1.abstractmethod
-    def DetachVolume(
+    def RestoreInstanceSnapshot(
         self,
-        request: _instances_pb2.DetachVolumeRequest,
+        request: _instances_pb2.RestoreInstanceSnapshotRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Takes a volume from an instance. A guest that runs is asked to let go of it first; where it does not, this fails."""
+        """Brings the disk back as it was when the snapshot was taken; what was written since is lost. A guest that runs is
+        shut down, and started again. One that fails leaves the instance as it was.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteInstanceSnapshot(
+        self,
+        request: _instances_pb2.DeleteInstanceSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Does not keep a snapshot any more."""
 
     @_abc_1.abstractmethod
     def CreateInstanceImage(
@@ -453,6 +485,22 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Brings a shelved instance back, on its host or on another."""
+
+    @_abc_1.abstractmethod
+    def AttachVolume(
+        self,
+        request: _instances_pb2.AttachVolumeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Gives an instance a volume, whether it runs or not. The guest sees a new disk."""
+
+    @_abc_1.abstractmethod
+    def DetachVolume(
+        self,
+        request: _instances_pb2.DetachVolumeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Takes a volume from an instance. A guest that runs is asked to let go of it first; where it does not, this fails."""
 
     @_abc_1.abstractmethod
     def GetConsoleOutput(

@@ -43,6 +43,7 @@ from protos.novaray.v1 import (
 )
 from protos.novaray.v1.instances_pb2 import Instance, InstanceOperationMetadata, OperationStep
 from tests.gateway.cli.certificates import Certificates
+from tests.gateway.cli.disk_service import DiskMethods
 from tests.gateway.cli.image_service import Images
 
 PROJECT = "c2e15e8077f54fc5b55ec8987cdff28d"
@@ -370,7 +371,7 @@ class Service:
         return items[start:end], str(end) if end < len(items) else ""
 
 
-class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
+class Instances(DiskMethods, Service, instances_pb2_grpc.InstanceServiceServicer):
     def CreateInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         self.enter(request, context, "CreateInstance")
         for operation in self.cloud.operations.values():
@@ -452,13 +453,6 @@ class Instances(Service, instances_pb2_grpc.InstanceServiceServicer):
         answer = self._told(request, self._change(request, context, "REBUILD"))
         self._find(request.name, context).state = Instance.STATE_REBUILD
         return answer
-
-    def CloneInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
-        name = request.display_name or f"{self._find(request.name, context).display_name}-clone"
-        self.enter(request, context, "CloneInstance")
-        create = instances_pb2.CreateInstanceRequest(request_id=request.request_id)
-        create.instance.display_name = name
-        return self.CreateInstance(create, context)
 
     def RescueInstance(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._told(request, self._change(request, context, "RESCUE"))

@@ -108,3 +108,30 @@ def test_a_clone_of_a_guest_that_is_off(cloud: Cloud, origin: Guest) -> None:
     awake(origin, "monday")
     delete(cloud, origin, copy)
     assert layers(origin.host) == set()
+
+
+def test_a_disk_is_gone_back_to(cloud: Cloud, origin: Guest) -> None:
+    """Snapshots of a guest that runs and counts on; then back, and forth."""
+    client, pid, before = cloud.client, origin.pid, count(origin)
+    for word in ("monday", "tuesday"):
+        mark(origin, word)
+        taken = client.ask("TakeInstanceSnapshot", name=origin.name, snapshot=word)
+        client.succeeded(taken.name)
+    mark(origin, "wednesday")
+    assert origin.pid == pid
+    assert count(origin) > before
+    for word in ("monday", "tuesday"):
+        begun = time.monotonic()
+        restored = client.ask(
+            "RestoreInstanceSnapshot", name=origin.name, snapshot=word, grace_seconds=0
+        )
+        client.succeeded(restored.name)
+        sys.stdout.write(f"the disk was back after {time.monotonic() - begun:.2f} s\n")
+        assert client.get(origin.name).state == Instance.STATE_ACTIVE
+        awake(origin, word)
+    deleted = client.ask("DeleteInstanceSnapshot", name=origin.name, snapshot="monday")
+    client.succeeded(deleted.name)
+    (left,) = client.get(origin.name).snapshots
+    assert left.display_name == "tuesday"
+    delete(cloud, origin)
+    assert layers(origin.host) == set()

@@ -16,10 +16,18 @@ from actors.lifecycle.events import (
 )
 from actors.lifecycle.guards import ALLOWED, REBOOT_SOFT, guard_of
 from actors.model.commands import InstanceCommand
-from actors.model.details import Resize
+from actors.model.details import OfSnapshot, Resize
 from actors.model.errors import Conflict, Stale
 from actors.model.flavor import DEFAULT_FLAVORS
-from actors.model.instance import Former, InstanceRecord, PowerState, Rescue, TaskState, VmState
+from actors.model.instance import (
+    DiskSnapshot,
+    Former,
+    InstanceRecord,
+    PowerState,
+    Rescue,
+    TaskState,
+    VmState,
+)
 from actors.model.operation import Action, OperationState
 from tests.local.nova_guards import LEFT_ALONE
 from tests.local.records import HOST, NOW, SOURCE, command, instance, operation
@@ -302,3 +310,30 @@ def test_a_resize_that_never_ended_is_not_followed_by_another() -> None:
     with pytest.raises(Conflict) as refusal:
         machine.step(reset, Requested(command(reset, Action.RESIZE), NOW))
     assert refusal.value.reason == "RESIZE_UNSETTLED"
+
+
+@pytest.mark.parametrize(
+    ("action", "was", "power"),
+    [
+        (Action.TAKE_SNAPSHOT, VmState.PAUSED, PowerState.PAUSED),
+        (Action.RESTORE_SNAPSHOT, VmState.STOPPED, PowerState.SHUTDOWN),
+        (Action.DELETE_SNAPSHOT, VmState.ERROR, PowerState.RUNNING),
+    ],
+)
+def test_what_is_done_to_snapshots_changes_no_state(
+    action: Action, was: VmState, power: PowerState
+) -> None:
+    record = instance(vm_state=was, task_state=TaskState.TAKING_SNAPSHOT)
+    done = operation(record, action, state=OperationState.SUCCEEDED)
+    after, _ = machine.step(record, Moved(done, LATER, {}, power))
+    assert (after.vm_state, after.task_state) == (was, None)
+
+
+def test_a_restore_remembers_which_layer_and_whether_the_guest_ran() -> None:
+    kept = DiskSnapshot(name="monday", layer="l", disk_gb=1, created=NOW)
+    record = instance(snapshots=(kept,), power_state=PowerState.RUNNING)
+    asked = command(record, Action.RESTORE_SNAPSHOT).evolve(details=OfSnapshot(name="monday"))
+    _, effects = machine.step(record, Requested(asked, NOW))
+    (begin,) = effects
+    assert isinstance(begin, Begin)
+    assert begin.operation.details == OfSnapshot(name="monday", layer="l", ran=True)
