@@ -62,13 +62,7 @@ class PoolDisks:
         """It is."""
 
     def keep(self, conn: libvirt.virConnect, instance: InstanceId, layer: str) -> None:
-        """There is nothing to keep, if there is a volume.
-
-        Raises:
-            NotFound: There is none.
-        """
-        if _find_volume(self._pool(conn), _volume_name(instance)) is None:
-            raise no_disk(instance, _volume_name(instance))
+        """There is nothing to keep."""
 
     def forget_kept(self, instance: InstanceId, layer: str) -> None:
         """There is nothing to forget."""
