@@ -122,7 +122,7 @@ class InstanceActor:
     ) -> tuple[Reply[Accepted], ...]:
         """Make instances; each answer is durable."""
         await self._loaded()
-        replies = await asyncio.gather(*(reply_to(self._create(one)) for one in commands))
+        replies = await asyncio.gather(*(reply_to(self._create, one) for one in commands))
         self._check()
         return tuple(replies)
 
@@ -132,7 +132,7 @@ class InstanceActor:
     ) -> tuple[Reply[Accepted], ...]:
         """Accept commands for instances that exist; each answer is durable."""
         await self._loaded()
-        replies = await asyncio.gather(*(reply_to(self._submit(one)) for one in commands))
+        replies = await asyncio.gather(*(reply_to(self._submit, one) for one in commands))
         self._check()
         return tuple(replies)
 
@@ -140,7 +140,7 @@ class InstanceActor:
     async def edit_many(self, edits: tuple[InstanceEdit, ...]) -> tuple[Reply[InstanceRecord], ...]:
         """Change records of instances that exist; each answer is durable."""
         await self._loaded()
-        replies = await asyncio.gather(*(reply_to(self._edit(one)) for one in edits))
+        replies = await asyncio.gather(*(reply_to(self._edit, one) for one in edits))
         self._check()
         return tuple(replies)
 
@@ -153,7 +153,7 @@ class InstanceActor:
         # A birth ends a moment after its write.
         await _settled(self._births[one] for one in instances if one in self._births)
         await _settled(self._writes[one] for one in instances if one in self._writes)
-        return tuple([await reply_to(self._get(one)) for one in instances])
+        return tuple([await reply_to(self._get, one) for one in instances])
 
     @ray.method
     async def list(self, query: InstanceQuery) -> tuple[tuple[str, ...], bool]:
@@ -171,7 +171,7 @@ class InstanceActor:
         await self._loaded()
         owners = {split_operation_id(one)[0] for one in operations}
         await _settled(self._writes[one] for one in owners if one in self._writes)
-        replies = await asyncio.gather(*(reply_to(self._operation(one)) for one in operations))
+        replies = await asyncio.gather(*(reply_to(self._operation, one) for one in operations))
         return tuple(replies)
 
     @ray.method
@@ -189,11 +189,11 @@ class InstanceActor:
         await self._loaded()
         now = self._clock.now()
         told = [
-            cell.observe(PowerObserved(report.power_state, report.host_id, report.sequence, now))
+            (cell, PowerObserved(report.power_state, report.host_id, report.sequence, now))
             for report in reports
             if (cell := self._cells.get(report.instance)) is not None
         ]
-        for reply in await asyncio.gather(*map(reply_to, told)):
+        for reply in await asyncio.gather(*(reply_to(cell.observe, seen) for cell, seen in told)):
             unwrap(reply)  # what could not be noted, the host tells again
 
     @ray.method
@@ -282,7 +282,7 @@ class InstanceActor:
         while True:
             await self._clock.sleep(_DUE_SECONDS)
             taken = self._agenda.take(self._clock.now(), _DUE_AT_ONCE)
-            replies = await asyncio.gather(*(reply_to(self._begin(one)) for one in taken))
+            replies = await asyncio.gather(*(reply_to(self._begin, one) for one in taken))
             for one, reply in zip(taken, replies, strict=True):
                 if isinstance(reply, Err):
                     self._put_off(one, reply.error)
@@ -468,7 +468,7 @@ class InstanceActor:
         """End an operation that the store cannot tell of: nothing would ever end it."""
         record = cell.record
         _log.error("instance %s: operation %s cannot be read", record.id, record.operation)
-        reply = await reply_to(cell.observe(OperationLost(self._clock.now())))
+        reply = await reply_to(cell.observe, OperationLost(self._clock.now()))
         if isinstance(reply, Err):
             _log.error("instance %s stays busy: %s", record.id, reply.error)
 

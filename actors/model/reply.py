@@ -3,13 +3,14 @@
 Errors travel as values: one item's failure says nothing about its neighbours in the same call.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 from actors.model.errors import ComputeError, Internal
 
 Value = TypeVar("Value")
+Parameters = ParamSpec("Parameters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,18 @@ def unwrap(reply: Reply[Value]) -> Value:
             raise error
 
 
-async def reply_to(call: Awaitable[Value]) -> Reply[Value]:
-    """Wait for a call and fold its outcome.
+async def reply_to(
+    call: Callable[Parameters, Awaitable[Value]],
+    *args: Parameters.args,
+    **kwargs: Parameters.kwargs,
+) -> Reply[Value]:
+    """Make a call and fold its outcome.
 
     An error that is not ours becomes ``Internal``, with its words.
     """
+    # The call is made in here: of a task that is cancelled before it begins nothing is left over.
     try:
-        return Ok(await call)
+        return Ok(await call(*args, **kwargs))
     except ComputeError as error:
         return Err(error)
     except Exception as error:  # noqa: BLE001 - the border of the actor: nothing else may cross
