@@ -189,7 +189,10 @@ class InstanceActor:
         await self._loaded()
         now = self._clock.now()
         told = [
-            (cell, PowerObserved(report.power_state, report.host_id, report.sequence, now))
+            (
+                cell,
+                PowerObserved(report.power_state, report.host_id, report.sequence, now, report.at),
+            )
             for report in reports
             if (cell := self._cells.get(report.instance)) is not None
         ]

@@ -48,6 +48,8 @@ class PowerObserved:
     #: The last operation the host has served for this instance.
     sequence: int
     at: datetime
+    #: When the host saw it, by the host's own clock; None where it does not say.
+    seen: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

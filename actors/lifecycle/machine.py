@@ -321,6 +321,8 @@ def _observed(record: InstanceRecord, event: PowerObserved) -> InstanceRecord:
         return record  # a report about what is no longer here
     if event.sequence < record.sequence:
         return record  # the host spoke before it served the newest operation
+    if event.seen is not None and record.power_seen is not None and event.seen < record.power_seen:
+        return record  # it was on its way while the same operation went on: stopped, then started
     changed = record.evolve(power_state=event.power_state)
     if record.task_state is not None:
         return changed  # an unfinished operation wins: only what is seen is noted

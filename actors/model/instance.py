@@ -243,6 +243,9 @@ class InstanceRecord(StoredRecord):
     vm_state: VmState = VmState.BUILDING
     task_state: TaskState | None = None
     power_state: PowerState = PowerState.NOSTATE
+    #: When its host had done the last thing to its guest, by the host's own clock: of what the host
+    #: saw before that, more is known by now.
+    power_seen: Instant | None = None
     flavor: Flavor
     source: BootSource
     host_id: HostId | None = None

@@ -300,7 +300,10 @@ class _Attempt:
         # What is left of an instance on another host says nothing about the instance.
         at_home = host_id == self._cell.record.host_id
         power_state = outcome.power_state if at_home else None
-        return _Result(journal.timed(done, steps, outcome.results), {}, power_state)
+        learned = {}
+        if power_state is not None and outcome.results:
+            learned["power_seen"] = outcome.results[-1].finished
+        return _Result(journal.timed(done, steps, outcome.results), learned, power_state)
 
     async def _answer(
         self, step: Step, error: ComputeError, host_id: HostId | None = None

@@ -337,3 +337,15 @@ def test_a_restore_remembers_which_layer_and_whether_the_guest_ran() -> None:
     (begin,) = effects
     assert isinstance(begin, Begin)
     assert begin.operation.details == OfSnapshot(name="monday", layer="l", ran=True)
+
+
+def test_what_a_host_saw_before_it_did_the_last_thing_is_late() -> None:
+    """Stopped and started again by one operation: the word of the stop may come last."""
+    running = instance(power_state=PowerState.RUNNING, power_seen=NOW)
+    for seen, state in (
+        (NOW - timedelta(milliseconds=1), VmState.ACTIVE),
+        (NOW + timedelta(milliseconds=1), VmState.STOPPED),
+        (None, VmState.STOPPED),
+    ):
+        told = PowerObserved(PowerState.SHUTDOWN, HOST, 1, LATER, seen)
+        assert machine.step(running, told)[0].vm_state is state
