@@ -119,7 +119,7 @@ def test_a_suspended_guest_goes_on_where_it_was(cloud: Cloud, guest: Guest) -> N
     assert client.get(guest.name).state == ACTIVE
     same, after = counted(guest)
     assert same == process
-    assert after > before
+    assert after >= before  # all of it may have come between two counts
     assert uptime(guest) > lived
     assert client.console(guest.name).count(" login: ") == 1
     eventually(lambda: counted(guest)[1] > after, "it counts on", 20)
