@@ -15,10 +15,10 @@ from typing import Final
 from actors.drivers.libvirt.disks_aside import disks_of
 from actors.drivers.libvirt.errors import refused
 from actors.drivers.libvirt.qcow2 import Qcow2Header
+from actors.drivers.libvirt.root_disk import ROOT
 from actors.drivers.libvirt.settle import settle, sync
 from actors.model.image import DiskFormat
 
-_ROOT: Final = "disk.qcow2"
 _TEMPORARY: Final = ".new"
 _QEMU_IMG_SECONDS: Final = 60
 
@@ -46,7 +46,7 @@ def make(folder: Path, source: Path, grow: Callable[[Path], None]) -> None:
     for disk in disks_of(source):
         new = folder / f"{secrets.token_hex(4)}{_TEMPORARY}"
         _copy(disk, new)
-        if disk.name == _ROOT:
+        if disk.name == ROOT:
             grow(new)
         settle(new, folder / disk.name)
 

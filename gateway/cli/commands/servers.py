@@ -8,6 +8,7 @@ import typer
 from gateway.cli import complete
 from gateway.cli.commands.accepted import accepted_json, finish
 from gateway.cli.commands.guest_options import Truth, read_files, read_user_data
+from gateway.cli.commands.parameters import pairs
 from gateway.cli.failures import Failure
 from gateway.cli.options import (
     SERVERS,
@@ -139,7 +140,7 @@ def boot(
     """Boot a new server."""
     if (image is None) == (boot_volume is None):
         raise typer.BadParameter("Give either --image or --boot-volume.")
-    metadata = _key_values(meta or [])
+    metadata = pairs(meta or [], "--meta")
     data, files = read_user_data(user_data), read_files(file or [])
     request_id = _checked_request_id(request_id)
     session = open_session(ctx, form)
@@ -300,14 +301,6 @@ def _while_building(instance: "Instance", operation: "Operation") -> int:
     if instance.state != instance.STATE_BUILD:
         return 0
     return operations.metadata(operation).progress_percent
-
-
-def _key_values(texts: list[str]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in texts]
-    for text, (key, equals, _) in zip(texts, pairs, strict=True):
-        if not key or not equals:
-            raise typer.BadParameter(f"'{text}' is not KEY=VALUE.", param_hint="'--meta'")
-    return {key: value for key, _, value in pairs}
 
 
 def _checked_request_id(given: str | None) -> str:
