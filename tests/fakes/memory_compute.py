@@ -45,7 +45,7 @@ from actors.model.query import (
 )
 from tests.fakes.memory_guests import MemoryGuests
 from tests.fakes.memory_images import MemoryImages
-from tests.fakes.memory_port import MemoryPort
+from tests.fakes.memory_port import Gate, MemoryPort
 from tests.fakes.memory_volumes import MemoryVolumes
 
 Item = TypeVar("Item", InstanceRecord, OperationRecord)
@@ -434,7 +434,7 @@ class MemoryCompute:
     def __init__(self, images: Iterable[Image] = ()) -> None:
         self.calls: Counter[str] = Counter()
         self.failures: dict[str, Exception] = {}
-        self.gates: dict[str, asyncio.Event] = {}
+        self.gates: dict[str, Gate] = {}
         self.settle = True
         self.instances = MemoryInstances(self)
         self.catalog = MemoryCatalog(self, images)
@@ -445,9 +445,9 @@ class MemoryCompute:
         self.guests = MemoryGuests(self.calls, self.failures)
         self.identity = MemoryIdentity(self)
 
-    def hold(self, name: str) -> asyncio.Event:
+    def hold(self, name: str) -> Gate:
         """Keep calls of this name waiting until the event is set."""
-        gate = self.gates[name] = asyncio.Event()
+        gate = self.gates[name] = Gate()
         return gate
 
 

@@ -2,7 +2,27 @@
 
 import asyncio
 from collections import Counter
-from typing import Protocol
+from typing import Literal, Protocol
+
+
+class Gate(asyncio.Event):
+    """Calls wait before it until it is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: Set when the last call that waited has gone on, or has been given up.
+        self.deserted = asyncio.Event()
+        self._waiting = 0
+
+    async def wait(self) -> Literal[True]:
+        """Stand before the gate."""
+        self._waiting += 1
+        try:
+            return await super().wait()
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self.deserted.set()
 
 
 class Switches(Protocol):
@@ -10,7 +30,7 @@ class Switches(Protocol):
 
     calls: Counter[str]
     failures: dict[str, Exception]
-    gates: dict[str, asyncio.Event]
+    gates: dict[str, Gate]
     settle: bool
 
 
@@ -28,8 +48,8 @@ class MemoryPort:
             raise self._compute.failures[name]
 
 
-def open_gate() -> asyncio.Event:
+def open_gate() -> Gate:
     """A gate that holds nobody."""
-    gate = asyncio.Event()
+    gate = Gate()
     gate.set()
     return gate

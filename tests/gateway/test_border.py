@@ -18,6 +18,7 @@ from gateway.rpc.server import SERVICE_NAMES
 from protos.novaray.v1 import instances_pb2 as pb
 from protos.novaray.v1 import versions_pb2
 from tests.gateway.cloud import ADMIN, MEMBER, Cloud, create, refused
+from tests.gateway.test_keypairs import importing
 
 GET = pb.GetInstanceRequest(name="projects/demo/instances/00000000-0000-4000-8000-000000000000")
 LIST = pb.ListInstancesRequest(parent="projects/demo")
@@ -98,14 +99,19 @@ async def test_which_host_refused_is_for_admins_and_fits_into_headers(cloud: Clo
 
 
 async def test_a_call_past_its_deadline_makes_nothing_and_leaves_nothing(cloud: Cloud) -> None:
-    gate = cloud.compute.hold("images")
-    call = cloud.member.instances.CreateInstance(create(), timeout=0.1)
+    await cloud.member.keypairs.CreateKeypair(importing())
+    gate = cloud.compute.hold("keypairs")
+    wanted = create(instance=pb.Instance(display_name="vm", key_name="laptop"))
+    call = cloud.member.instances.CreateInstance(wanted, timeout=0.5)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    async with asyncio.timeout(10):  # our side hears of it a little later than the caller's
+        await gate.deserted.wait()
     gate.set()
-    await asyncio.sleep(0.05)
     assert not cloud.compute.instances.records
+    await cloud.member.instances.CreateInstance(wanted)
+    assert len(cloud.compute.instances.records) == 1
 
 
 async def test_a_call_without_deadline_gets_one(cloud: Cloud) -> None:
