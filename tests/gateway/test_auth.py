@@ -193,6 +193,8 @@ async def test_a_private_image_is_its_projects(cloud: Cloud) -> None:
 
 
 async def test_a_burst_looks_a_token_up_once(cloud: Cloud) -> None:
+    # However long the burst takes this machine.
+    cloud.server.application.auth._principals._now = lambda: 0.0
     request = pb.ListInstancesRequest(parent="projects/demo")
     await asyncio.gather(*(cloud.member.instances.ListInstances(request) for _ in range(20)))
     assert cloud.compute.calls["principal"] == 1

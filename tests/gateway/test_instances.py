@@ -119,6 +119,9 @@ async def test_the_same_request_id_stops_once(cloud: Cloud) -> None:
 
 
 async def test_a_burst_of_creates_reads_the_catalog_once(cloud: Cloud) -> None:
+    catalog = cloud.server.application.catalog
+    for held in (catalog._flavors, catalog._images):
+        held._now = lambda: 0.0  # however long the burst takes this machine
     await asyncio.gather(
         *(cloud.member.instances.CreateInstance(create(str(number))) for number in range(30))
     )
