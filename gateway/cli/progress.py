@@ -205,7 +205,10 @@ def _bar(name: str) -> Iterator[Show]:
         def show(operation: Operation) -> None:
             meta = view.metadata(operation)
             progress.update(
-                task, completed=meta.progress_percent, description=description(meta, name)
+                task,
+                completed=meta.progress_percent,
+                description=description(meta, name),
+                refresh=True,
             )
 
         yield show
