@@ -69,21 +69,21 @@ class Rpc:
             both: grpc.aio.StreamStreamMultiCallable[bytes, Message] = channel.stream_stream(
                 self.path, response_deserializer=reply.FromString
             )
-            return await both(iter([data]), metadata=metadata, timeout=5.0).read()
+            return await both(iter([data]), metadata=metadata, timeout=30.0).read()
         if self.descriptor.client_streaming:
             streamed: grpc.aio.StreamUnaryMultiCallable[bytes, Message] = channel.stream_unary(
                 self.path, response_deserializer=reply.FromString
             )
-            return await streamed(iter([data]), metadata=metadata, timeout=5.0)
+            return await streamed(iter([data]), metadata=metadata, timeout=30.0)
         if self.descriptor.server_streaming:
             streaming: grpc.aio.UnaryStreamMultiCallable[bytes, Message] = channel.unary_stream(
                 self.path, response_deserializer=reply.FromString
             )
-            return await streaming(data, metadata=metadata, timeout=5.0).read()
+            return await streaming(data, metadata=metadata, timeout=30.0).read()
         unary: grpc.aio.UnaryUnaryMultiCallable[bytes, Message] = channel.unary_unary(
             self.path, response_deserializer=reply.FromString
         )
-        return await unary(data, metadata=metadata, timeout=5.0)
+        return await unary(data, metadata=metadata, timeout=30.0)
 
 
 RPCS = {

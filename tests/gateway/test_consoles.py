@@ -19,7 +19,7 @@ from tests.gateway.cloud import ADMIN, READER, STRANGER, Client, Cloud, create, 
 REFUSED, UNKNOWN = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED
 FORBIDDEN, AWAY = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.UNAVAILABLE
 MISSING = grpc.StatusCode.NOT_FOUND
-SECONDS = 5.0
+SECONDS = 30.0
 
 
 async def boot(cloud: Cloud) -> str:

@@ -59,11 +59,9 @@ async def content(client: Client, image: pb.Image, offset: int = 0) -> bytes:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if holds():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("waited for 10 s")
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110 - nobody tells when
+            await asyncio.sleep(0.005)
 
 
 async def test_create_upload_download_delete(cloud: Cloud) -> None:

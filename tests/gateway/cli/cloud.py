@@ -131,6 +131,8 @@ class Cloud:
     asked: list[tuple[str, Any]] = field(default_factory=list)
     #: Operations are done at once, and not a step at each look.
     quick: bool = False
+    #: Operations go no further.
+    stuck: bool = False
     page_size: int = 1000
     #: Before each answer, seconds.
     delay: float = 0.0
@@ -279,7 +281,7 @@ class Cloud:
 
     def look(self, operation: operations_pb2.Operation) -> None:
         """Move an operation on by a step."""
-        if operation.done:
+        if operation.done or self.stuck:
             return
         meta = InstanceOperationMetadata()
         operation.metadata.Unpack(meta)

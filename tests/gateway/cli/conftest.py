@@ -1,5 +1,6 @@
 """A scripted cloud behind TLS, and the nova command run against it in this process."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -84,3 +85,11 @@ def nova(credentials: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Nova:
         return Ran(int(code), out.decode(), err.decode())
 
     return ran
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Child processes hear Ctrl-C, also where a shell runs the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

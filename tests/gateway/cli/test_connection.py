@@ -90,7 +90,7 @@ def test_no_credentials(credentials: Path, nova: Nova) -> None:
 
 
 def test_a_deadline(cloud: Cloud, nova: Nova) -> None:
-    cloud.delay = 1.0
+    cloud.delay = 30.0
     ran = nova("--timeout", "0.2", "list")
     assert ran.code == Exit.FAILED
     assert "ERROR (DEADLINE_EXCEEDED)" in ran.err

@@ -23,7 +23,7 @@ from tests.gateway.cli.cloud import CONSOLE_TOKEN, FIRST_ID, PICTURE, Cloud, ref
 from tests.gateway.cli.conftest import Nova
 from tests.gateway.cli.test_process import COMMAND
 
-SECONDS = 20.0
+SECONDS = 50.0
 ATTACHED = "Leave with Ctrl-]."
 
 
@@ -154,7 +154,7 @@ def test_either_a_server_or_a_token(nova: Nova, command: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("credentials")
+@pytest.mark.usefixtures("credentials", "ctrl_c")
 def test_a_viewer_gets_to_the_screen(cloud: Cloud) -> None:
     process = subprocess.Popen(
         [*COMMAND, "vnc", "MyFirstInstance"], stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -15,7 +15,7 @@ from tests.gateway.cloud import ADMIN, NOW
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the command, which runs in a thread, get so far."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - nobody tells when
             await asyncio.sleep(0.01)
 
