@@ -185,7 +185,7 @@ class LocalCluster:
         await self.network.ensure_network(_network(self.clock))
         self.source = await self._register(1)
         self.other = await self._register(2)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len([u for u in await self.usages() if not u.record.trouble]) < self.hosts:  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
 
@@ -205,6 +205,10 @@ class LocalCluster:
         """Drop an actor with all its tasks."""
         actor = self.actors.pop(name)
         await _drop(actor)
+
+    def lose_patience(self) -> None:
+        """A delete leaves a host that is away alone after a moment, and not after 15 s."""
+        self.actors["instances"]._engine.evict_after_seconds = 0.2
 
     async def stop(self) -> None:
         """Drop everything."""
@@ -261,7 +265,7 @@ class LocalCluster:
             )
         )
 
-    async def ended(self, operation: OperationRecord, seconds: float = 20) -> OperationRecord:
+    async def ended(self, operation: OperationRecord, seconds: float = 40) -> OperationRecord:
         """Wait until an operation has ended, by the event stream, across crashes."""
         async with asyncio.timeout(seconds):
             position = 0
@@ -319,13 +323,13 @@ class LocalCluster:
 
     async def until(self, what: Callable[[], bool]) -> None:
         """Wait for what no event tells of."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not what():  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
     async def until_none(self, table: Table) -> None:
         """Wait until a table is empty."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await self.store.load(table):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
@@ -359,7 +363,7 @@ class LocalCluster:
                 self.volume_owner,
             )
             return InstanceActor(
-                0, 1, self.store, cluster, self.clock, self.gate, NoMetrics(), 1.0, self.policy
+                0, 1, self.store, cluster, self.clock, self.gate, NoMetrics(), policy=self.policy
             )
         return self._make_host(name)
 

@@ -20,6 +20,10 @@ class ScriptedGate:
         """Raise this error the next ``times`` times the point is reached."""
         self._errors.setdefault(point, []).extend([error] * times)
 
+    def mend(self, point: str) -> None:
+        """Raise nothing more."""
+        self._errors.pop(point, None)
+
     def hold(self, point: str) -> None:
         """Let nobody pass the point until ``release``."""
         self._held[point] = asyncio.Event()
@@ -30,7 +34,7 @@ class ScriptedGate:
 
     async def arrival(self, point: str) -> None:
         """Wait until somebody reaches the point."""
-        await asyncio.wait_for(self._arrivals.setdefault(point, asyncio.Event()).wait(), 10)
+        await asyncio.wait_for(self._arrivals.setdefault(point, asyncio.Event()).wait(), 30)
 
     async def reach(self, point: str) -> None:
         """Pass, fail or wait, as the test says."""

@@ -173,7 +173,7 @@ async def test_it_waits_while_something_is_done_to_its_origin(cluster: LocalClus
     paused = await cluster.act(origin.id, Action.PAUSE)
     await cluster.gate.arrival("pause.ensure_paused.before")
     made = await clone(cluster, origin)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while origin.id not in await waits_for(cluster, made):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
     cluster.gate.release("pause.ensure_paused.before")

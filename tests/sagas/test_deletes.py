@@ -58,7 +58,7 @@ async def done(cluster: LocalCluster, record: InstanceRecord, action: Action) ->
 
 async def reclaimed(cluster: LocalCluster, record: InstanceRecord) -> OperationRecord:
     """The delete that the cluster began by itself, at its end."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         position = 0
         while True:
             batch = await cluster.store.events_after(position, 1000, 0.5)

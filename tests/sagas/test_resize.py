@@ -229,6 +229,7 @@ async def test_the_former_host_is_away(cluster: LocalCluster, action: Action) ->
     other = await assert_resized(cluster, first)
     assert first.host is not None
     await cluster.kill(first.host)
+    cluster.lose_patience()
     await done(cluster, first, action)
     assert there(cluster)[first.host] == "disk"
     assert len(await cluster.store.load(Table.EVICTIONS)) == 1
@@ -244,7 +245,7 @@ async def test_a_revert_waits_for_the_former_host(cluster: LocalCluster) -> None
     assert first.host is not None
     await cluster.kill(first.host)
     operation = await asked(cluster, first, Action.REVERT_RESIZE)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (await cluster.instances.operation(operation.id)).waiting_for:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert await cluster.store.load(Table.EVICTIONS) == ()
@@ -259,6 +260,7 @@ async def test_what_comes_back_to_a_host_is_not_evicted(cluster: LocalCluster) -
     await done(cluster, first, Action.RESIZE)
     assert first.host is not None
     await cluster.kill(first.host)
+    cluster.lose_patience()
     await done(cluster, first, Action.CONFIRM_RESIZE)
     cluster.gate.hold("evict.ensure_absent.before")
     cluster.spawn(first.host)
@@ -365,7 +367,7 @@ async def test_it_confirms_itself(tmp_path: Path) -> None:
         await cluster.start()
         first = await booted(cluster)
         await done(cluster, first, Action.RESIZE)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await cluster.instances.get(first.id)).former is not None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         record = await cluster.instances.get(first.id)

@@ -72,7 +72,7 @@ async def test_a_session_is_its_host_actors(
     host: Any = LocalHost(cluster)
     session = await host.console_open(await running(cluster), ConsoleKind.SERIAL, False)
     os.write(guest, b"login: ")
-    assert await host.console_read(session, 5.0) == b"login: "
+    assert await host.console_read(session, 30.0) == b"login: "
     await host.console_write(session, b"\r")
     old = cluster.actors["host1"]
     await cluster.crash("host1")

@@ -92,7 +92,7 @@ async def test_an_instance_whose_operation_cannot_be_read_can_still_be_deleted(
     db.close()
     cluster.spawn("instances")
     cluster.gate.release("create.ensure_running.before")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         record = await cluster.instances.get(made.instance.id)
     assert (record.vm_state, record.task_state) == (VmState.ERROR, None)
     assert record.fault is not None
