@@ -19,6 +19,9 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 #: A daemon that ran for so long has started well; its next failure is a new one.
 _STABLE_SECONDS = 60.0
+_HEARD = (signal.SIGCHLD, signal.SIGTERM)
+#: Nothing but a signal ends a wait; then one more begins.
+_LONG = 3600.0
 
 
 def _spawn(command: list[str], log: str) -> int:
@@ -33,8 +36,9 @@ def _spawn(command: list[str], log: str) -> int:
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ],
         setsid=True,
-        # Python ignores it, and what is ignored is inherited.
+        # Python ignores it, and what is ignored is inherited; so is what is blocked.
         setsigdef=[signal.SIGPIPE],
+        setsigmask=[],
     )
 
 
@@ -46,35 +50,46 @@ class _Supervisor:
         self._ending = False
 
     def run(self) -> None:
-        signal.signal(signal.SIGTERM, self._end)
+        # Blocked and asked for: none comes between a look at how things are and the wait for news.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
         pause = _FIRST_PAUSE
         while not self._ending:
             began = time.monotonic()
             self._daemon = _spawn(self._command, self._log)
-            self._collect()
+            while self._daemon:
+                self._hear()
             if time.monotonic() - began > _STABLE_SECONDS:
                 pause = _FIRST_PAUSE
-            if not self._ending:
-                time.sleep(pause)  # noqa: TID251 - no actor: it does nothing but wait
-                pause = min(2 * pause, _LONGEST_PAUSE)
-        self._daemon = -1
+            self._pause(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        while self._collect():
+            self._hear()
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._ending and (left := until - time.monotonic()) > 0:
+            self._hear(left)
+
+    def _hear(self, seconds: float = _LONG) -> None:
+        """Wait for a signal, and do what it asks for."""
+        heard = signal.sigtimedwait(_HEARD, seconds)
+        if heard is not None and heard.si_signo == signal.SIGTERM:
+            self._ending = True
+            if self._daemon:
+                os.kill(self._daemon, signal.SIGTERM)
         self._collect()
 
-    def _collect(self) -> None:
-        """Collect children until the daemon, or the last of them, has ended."""
+    def _collect(self) -> bool:
+        """Collect the children that have ended, and say whether there are others."""
         while True:
             try:
-                pid, _ = os.wait()
+                pid, _ = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                return False
+            if not pid:
+                return True
             if pid == self._daemon:
                 self._daemon = 0
-                return
-
-    def _end(self, *_: object) -> None:
-        self._ending = True
-        if self._daemon > 0:
-            os.kill(self._daemon, signal.SIGTERM)
 
 
 def main() -> None:
