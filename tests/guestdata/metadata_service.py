@@ -51,7 +51,7 @@ class Service:
     def connect(self, guest: str) -> socket.socket:
         """A connection that comes from this guest's address."""
         return socket.create_connection(
-            ("127.0.0.1", self.port), timeout=10, source_address=(guest, 0)
+            ("127.0.0.1", self.port), timeout=20, source_address=(guest, 0)
         )
 
     def ask(

@@ -85,7 +85,7 @@ class Bench:
 
 
 async def until(what: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not what():  # noqa: ASYNC110 - the fake clock's sleeps let time pass at once
             await asyncio.sleep(0)
 

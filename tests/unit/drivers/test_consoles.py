@@ -67,7 +67,7 @@ async def end_of(consoles: Consoles, session: str) -> ComputeError:
     """Read until it says why it has ended."""
     try:
         while True:
-            await consoles.session(session).read(5)
+            await consoles.session(session).read(30)
     except ComputeError as why:
         return why
 
@@ -76,7 +76,7 @@ async def test_bytes_go_both_ways(guest: Guest) -> None:
     consoles = Consoles()
     session = await consoles.open(SERIAL, guest.serial, force=False)
     os.write(guest.master, b"login: ")
-    assert await consoles.session(session).read(5) == b"login: "
+    assert await consoles.session(session).read(30) == b"login: "
     await consoles.session(session).write(b"cirros\r")
     assert os.read(guest.master, 100) == b"cirros\r"
     assert await consoles.session(session).read(0) == b""
@@ -108,7 +108,7 @@ async def test_one_at_a_time_unless_by_force(guest: Guest) -> None:
         await consoles.session(first).write(b"late")
     assert descriptors() == before
     os.write(guest.master, b"still here")
-    assert await consoles.session(second).read(5) == b"still here"
+    assert await consoles.session(second).read(30) == b"still here"
     for session in (first, second):
         consoles.close(session)
     assert (len(consoles), descriptors()) == (0, before - 1)
@@ -156,7 +156,7 @@ async def test_a_guest_that_stops_says_its_last_words_first(guest: Guest) -> Non
     session = await consoles.open(VNC, guest.vnc, force=False)
     guest.screen.sendall(b"last words")
     guest.screen.close()
-    assert await consoles.session(session).read(5) == b"last words"
+    assert await consoles.session(session).read(30) == b"last words"
     assert (await end_of(consoles, session)).reason == "CONSOLE_ENDED"
     consoles.close(session)
 
@@ -181,7 +181,7 @@ async def test_a_guest_is_not_held_up_by_who_does_not_fetch(guest: Guest) -> Non
             await asyncio.sleep(0)
     seen = b""
     while not seen.endswith(b"%08d" % (sent // 8 - 1)):
-        seen = (seen + await consoles.session(session).read(5))[-8:]
+        seen = (seen + await consoles.session(session).read(30))[-8:]
     consoles.close(session)
 
 
@@ -200,7 +200,7 @@ async def test_a_screen_waits_for_who_does_not_fetch(guest: Guest) -> None:
     assert sent > 1 << 20
     seen = 0
     while seen < sent:
-        seen += len(await consoles.session(session).read(5))
+        seen += len(await consoles.session(session).read(30))
     assert seen == sent
     consoles.close(session)
 
@@ -239,7 +239,7 @@ async def test_nothing_is_left_of_who_has_gone(guest: Guest, end: str) -> None:
     assert len(consoles) == 1
     if end == "the guest stops":
         guest.screen.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(consoles):  # noqa: ASYNC110 - it is a timer that is waited for
             await asyncio.sleep(0.005)
     with pytest.raises(Unavailable) as gone:

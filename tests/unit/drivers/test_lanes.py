@@ -38,7 +38,7 @@ async def test_a_newer_job_ends_the_older_at_its_next_step() -> None:
     lane = Lanes().lane(ONE)
     async with lane.turn(ONE, 1):
         newer = asyncio.create_task(lane.turn(ONE, 2).__aenter__())
-        await asyncio.wait_for(lane.bell.wait(), 1)
+        await asyncio.wait_for(lane.bell.wait(), 30)
         with pytest.raises(Cancelled):
             lane.check(ONE, 1)
     await newer
@@ -50,7 +50,7 @@ async def test_a_waiting_job_that_became_old_is_refused() -> None:
     async with lane.turn(ONE, 1):
         same = asyncio.create_task(lane.turn(ONE, 1).__aenter__())
         newer = asyncio.create_task(lane.turn(ONE, 2).__aenter__())
-        await asyncio.wait_for(lane.bell.wait(), 1)
+        await asyncio.wait_for(lane.bell.wait(), 30)
     with pytest.raises(Cancelled):
         await same
     await newer

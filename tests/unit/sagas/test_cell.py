@@ -143,14 +143,14 @@ def booting(world: World, disk: Disk) -> Cell:
 
 
 async def ended(cell: Cell, action: Action) -> OperationRecord:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (cell.operation.action is action and cell.operation.done):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
     return cell.operation
 
 
 async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not true():  # noqa: ASYNC110
             await asyncio.sleep(0)
 
