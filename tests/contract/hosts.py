@@ -16,7 +16,7 @@ from actors.model.instance import InstanceRecord, PowerState
 from actors.ports.hypervisor import BootFiles
 from tests.contract import records
 
-PATIENCE = 20.0
+PATIENCE = 50.0
 
 
 def eventually(what: str, holds: Callable[[], bool], seconds: float = PATIENCE) -> None:

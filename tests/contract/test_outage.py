@@ -5,7 +5,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -66,6 +66,17 @@ def refuses(host: HostUnderTest) -> bool:
     return False
 
 
+def quickest_refusal(act: Callable[[], object]) -> float:
+    """Seconds. Of five: a machine with other work may be slow at any one of them."""
+    seconds = []
+    for _ in range(5):
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            act()
+        seconds.append(time.monotonic() - began)
+    return min(seconds)
+
+
 def open_files() -> int:
     gc.collect()
     return len(os.listdir("/proc/self/fd"))
@@ -78,11 +89,8 @@ def test_a_late_libvirtd_is_found(daemon: PrivateLibvirtd, host: HostUnderTest) 
     assert not up
     assert why.startswith("libvirt: ")
     record = records.instance()
-    began = time.monotonic()
     for act in (host.hypervisor.facts, host.hypervisor.guests, lambda: host.boot(record)):
-        with pytest.raises(Unavailable):
-            act()
-    assert time.monotonic() - began < 0.1
+        assert quickest_refusal(act) < 0.1
     daemon.start()
     eventually("connected", lambda: is_up(host))
     assert host.boot(record) is PowerState.RUNNING
@@ -97,15 +105,16 @@ def test_libvirtd_killed_again_and_again(daemon: PrivateLibvirtd, host: HostUnde
     counts = []
     for number in range(1, 6):
         daemon.kill()
-        began = time.monotonic()
-        eventually("noticed", lambda: refuses(host), seconds=2)
-        assert time.monotonic() - began < 2
+        eventually("noticed", lambda: refuses(host))
         daemon.start()
         eventually("told of both", partial(has_heard, host, 2 * number + 1))
         assert host.run(record) is PowerState.RUNNING
         assert daemon.guest_pid(record.id) == guest  # it never stopped
-        counts.append((open_files(), threading.active_count()))
-    assert counts[-1] == counts[0], "files or threads are left over from dead connections"
+        counts.append(open_files() + threading.active_count())
+    eventually(
+        "nothing is left over from dead connections",
+        lambda: open_files() + threading.active_count() <= counts[0],
+    )
     # Told once each time, in order.
     assert [up for up, _ in host.connections] == [True] + [False, True] * 5
     assert all(why.startswith("libvirt: ") for up, why in host.connections if not up)
@@ -147,11 +156,8 @@ def test_a_hung_libvirtd_is_given_up(daemon: PrivateLibvirtd, host: HostUnderTes
         began = time.monotonic()
         with pytest.raises(Unavailable):  # under way when it is given up
             host.hypervisor.guests()
-        assert time.monotonic() - began < 6
-        began = time.monotonic()
-        with pytest.raises(Unavailable):
-            host.hypervisor.guests()
-        assert time.monotonic() - began < 0.1
+        assert time.monotonic() - began < 30
+        assert quickest_refusal(host.hypervisor.guests) < 0.1
     finally:
         daemon.thaw()
     eventually("back", lambda: len(host.connections) == 3)
@@ -165,7 +171,7 @@ def test_closing_while_libvirtd_hangs(daemon: PrivateLibvirtd, host: HostUnderTe
     daemon.freeze()
     began = time.monotonic()
     host.hypervisor.close()
-    assert time.monotonic() - began < host.settings.open_timeout + 5
+    assert time.monotonic() - began < host.settings.open_timeout + 30
     daemon.thaw()
     eventually("the thread ends", lambda: threading.active_count() < threads)
 
