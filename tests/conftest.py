@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, settings
 _PROPERTY_SECONDS = 600
 _MARKED_FOLDERS = {"ray": pytest.mark.ray, "live": pytest.mark.live}
 
-settings.register_profile("dev", max_examples=50, deadline=None)
+# How long examples take to draw says how busy the machine is.
+_SLOW = [HealthCheck.too_slow]
+settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=_SLOW)
 for _profile, _examples in {"ci": 100, "nightly": 2000}.items():
     settings.register_profile(
         _profile,
@@ -17,7 +19,7 @@ for _profile, _examples in {"ci": 100, "nightly": 2000}.items():
         deadline=None,
         derandomize=True,
         print_blob=True,
-        suppress_health_check=[HealthCheck.too_slow],
+        suppress_health_check=_SLOW,
     )
 settings.load_profile(os.environ.get("NOVARAY_HYPOTHESIS", "ci" if os.environ.get("CI") else "dev"))
 
