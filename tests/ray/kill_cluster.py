@@ -13,13 +13,13 @@ import secrets
 import select
 import shutil
 import signal
-import socket
 import tempfile
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -59,6 +59,7 @@ from cluster.credentials import ensure_ray_token
 from cluster.driver import joined
 from cluster.identity import control_id, host_id, make_folders
 from cluster.labels import CONTROL_LABEL, HOST_LABEL
+from tests.ray.ports import free_ports
 from tests.sagas.points import details_of
 
 PROJECT = ProjectId("3c6e7f0aa1b24c0d9e8f7a6b5c4d3e2f")
@@ -66,7 +67,7 @@ USER = UserId("alice")
 MICRO = DEFAULT_FLAVORS[-1]
 
 #: A start, or an actor's way back; on a machine that others use too.
-_READY_SECONDS = 60.0
+_READY_SECONDS = 120.0
 _POLL_SECONDS = 0.01
 _EVENTS = 1000
 _LISTEN_SECONDS = 1.0
@@ -124,7 +125,7 @@ class KillCluster:
             dashboard=False,
             # Not loopback: where Ray is imported already it takes that for a mistake.
             node_address=str(ray.util.get_node_ip_address()),  # type: ignore[no-untyped-call]
-            ray_port=_free_port(),
+            ray_port=free_ports(1)[0],
             host_name="kill-host",
             gates=self.gates.folder,
             # Nothing happens by itself while a test looks.
@@ -205,7 +206,7 @@ class KillCluster:
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(descriptor, signal.SIGKILL)
             for pid, descriptor in descriptors.items():
-                dead, _, _ = select.select([descriptor], [], [], 10)
+                dead, _, _ = select.select([descriptor], [], [], 60)
                 assert dead, f"process {pid} does not die"
 
 
@@ -247,7 +248,8 @@ class Caller:
 
     async def boot(self) -> Accepted:
         """Create an instance."""
-        return await self.handles.instances.create(self.create())
+        request = self.create()
+        return await patiently(lambda: self.handles.instances.create(request))
 
     async def running(self) -> InstanceId:
         """An instance that runs."""
@@ -267,7 +269,8 @@ class Caller:
         """Create an instance from an image that is gone: its boot fails, and is undone."""
         sha256 = hashlib.sha256(secrets.token_bytes()).hexdigest()
         gone = _source(ImageId(str(uuid.uuid4())), "gone", sha256, 4096)
-        return await self.handles.instances.create(self.create().evolve(source=gone))
+        request = self.create().evolve(source=gone)
+        return await patiently(lambda: self.handles.instances.create(request))
 
     async def act(
         self, instance: InstanceId, action: Action, details: Details | None = None
@@ -275,20 +278,19 @@ class Caller:
         """Ask for an action on an instance. Each has a volume of its own to be given."""
         if action in (Action.ATTACH_VOLUME, Action.DETACH_VOLUME):
             details = await self._volume_of(instance, action)
-        return await self.handles.instances.submit(
-            InstanceCommand(
-                instance=instance,
-                project=PROJECT,
-                user=USER,
-                request_id=RequestId(str(uuid.uuid4())),
-                action=action,
-                details=details or details_of(action, self.source),
-                grace_seconds=0.5,
-            )
+        command = InstanceCommand(
+            instance=instance,
+            project=PROJECT,
+            user=USER,
+            request_id=RequestId(str(uuid.uuid4())),
+            action=action,
+            details=details or details_of(action, self.source),
+            grace_seconds=0.5,
         )
+        return await patiently(lambda: self.handles.instances.submit(command))
 
     async def ended(
-        self, operations: Collection[OperationId], seconds: float = 30
+        self, operations: Collection[OperationId], seconds: float = 120
     ) -> dict[OperationId, OperationRecord]:
         """The operations when all have ended; or as they are when the time is over."""
         found: dict[OperationId, OperationRecord] = {}
@@ -300,7 +302,7 @@ class Caller:
                     position = await self._listen(position, found)
         return found
 
-    async def done(self, accepted: Accepted, seconds: float = 30) -> OperationRecord:
+    async def done(self, accepted: Accepted, seconds: float = 120) -> OperationRecord:
         """The operation when it has ended; or as it is when the time is over."""
         operation = accepted.operation.id
         return (await self.ended([operation], seconds))[operation]
@@ -310,11 +312,11 @@ class Caller:
         records: dict[InstanceId, InstanceRecord] = {}
         for status in (None, Status.SOFT_DELETED):
             query = InstanceQuery(project=PROJECT, status=status, limit=1000)
-            page = await self.handles.instances.list(query)
+            page = await patiently(partial(self.handles.instances.list, query))
             records |= {record.id: record for record in page.items}
         return records
 
-    async def delete_all(self, seconds: float = 30) -> None:
+    async def delete_all(self, seconds: float = 120) -> None:
         """Delete all instances, and wait until that has ended."""
         deletes = [await self.act(one, Action.DELETE) for one in await self.records()]
         await self.ended([one.operation.id for one in deletes], seconds)
@@ -349,7 +351,7 @@ class Caller:
         self, operations: Collection[OperationId]
     ) -> dict[OperationId, OperationRecord]:
         records = await asyncio.gather(
-            *(self.handles.instances.operation(one) for one in operations)
+            *(patiently(partial(self.handles.instances.operation, one)) for one in operations)
         )
         return {record.id: record for record in records}
 
@@ -402,13 +404,6 @@ def _environment_restored() -> Iterator[None]:
         os.environ.clear()
         os.environ.update(before)
         reset_auth_token_state()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def _source(image: ImageId, name: str, sha256: str, size: int) -> BootSource:

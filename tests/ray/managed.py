@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,11 +23,12 @@ from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf.duration_pb2 import Duration
 
 from protos.novaray.v1 import instances_pb2, instances_pb2_grpc
+from tests.ray.ports import free_ports
 
 _MANAGE: Final = str(Path(sys.executable).with_name("nova-manage"))
-_COMMAND_SECONDS: Final = 180
-_CALL_SECONDS: Final = 20.0
-_BACK_SECONDS: Final = 30.0
+_COMMAND_SECONDS: Final = 300
+_CALL_SECONDS: Final = 60.0
+_BACK_SECONDS: Final = 120.0
 
 
 @dataclass
@@ -119,15 +119,18 @@ class Managed:
         return self.ended(self.call("DeleteInstance", request))
 
     def ended(self, operation: Any) -> Any:
-        """The operation, once it has ended."""
+        """The operation, once it has ended; or as it is when the time is over."""
         make: Any = operations_pb2_grpc.OperationsStub
         request = operations_pb2.WaitOperationRequest(
             name=operation.name, timeout=Duration(seconds=15)
         )
         bearer = f"Bearer {self.credentials['token']}"
-        return make(self.channel()).WaitOperation(
-            request, timeout=_CALL_SECONDS, metadata=(("authorization", bearer),)
-        )
+        deadline = time.monotonic() + _BACK_SECONDS
+        while not operation.done and time.monotonic() < deadline:
+            operation = make(self.channel()).WaitOperation(
+                request, timeout=_CALL_SECONDS, metadata=(("authorization", bearer),)
+            )
+        return operation
 
     def close(self) -> None:
         """Remove it without a trace."""
@@ -144,7 +147,7 @@ def eventually(call: Callable[[], Any], seconds: float = _BACK_SECONDS) -> Any:
     while True:
         try:
             return call()
-        except (grpc.RpcError, AssertionError):
+        except (grpc.RpcError, AssertionError, ConnectionError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
@@ -155,7 +158,7 @@ def managed() -> Iterator[Managed]:
     """A cluster that is gone afterwards, whatever happened in it."""
     # Short: Ray's sockets lie below it.
     folder = Path(tempfile.mkdtemp(prefix="nr-", dir="/tmp"))
-    ray, dashboard, gateway = _free_ports(3)
+    ray, dashboard, gateway = free_ports(3)
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("RAY_")},
         "NOVARAY_STATE_DIR": str(folder / "state"),
@@ -174,19 +177,3 @@ def managed() -> Iterator[Managed]:
         yield cluster
     finally:
         cluster.close()
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free now; outside the range from which the kernel gives ports to others."""
-    found: list[int] = []
-    with ExitStack() as sockets:
-        for port in range(20_000 + os.getpid() % 5_000, 32_000):
-            probe = sockets.enter_context(socket.socket())
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found.append(port)
-            if len(found) == count:
-                return found
-    raise AssertionError("no free ports")

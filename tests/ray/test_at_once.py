@@ -12,7 +12,7 @@ from tests.ray.kill_cluster import Caller, KillCluster, Remains, caller, kill_cl
 from tests.sagas.at_once import Answer, assert_one_at_a_time, fifty, taken
 from tests.sagas.points import POWER
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ _STARTS = ("ensure_running", "ensure_rebooted")
 #: What cannot be done to a guest that has just lost its power.
 NEEDS_A_GUEST = frozenset({Action.PAUSE, Action.UNPAUSE, Action.SUSPEND})
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass(frozen=True)

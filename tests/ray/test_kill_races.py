@@ -22,7 +22,7 @@ from tests.ray.kill_cluster import (
     patiently,
 )
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 ACTORS = ("conductor", "scheduler", "network", "images", "volumes", "instances", "host")
 
@@ -43,7 +43,8 @@ async def test_a_create_that_comes_again_makes_one_instance(
 
     async def send(number: int, request: CreateInstance) -> OperationId:
         await asyncio.sleep(number * 0.005)  # spread over the time that the kill takes
-        return (await user.handles.instances.create(request)).operation.id
+        made = await patiently(lambda: user.handles.instances.create(request))
+        return made.operation.id
 
     async with asyncio.TaskGroup() as together:
         sent = [together.create_task(send(*one)) for one in enumerate(requests * 3)]
@@ -122,7 +123,7 @@ async def _live(user: Caller, over: asyncio.Event) -> list[OperationRecord]:
 async def _stored(user: Caller, operation: OperationRecord) -> OperationRecord:
     """The operation when the store has its end: no InstanceActor is asked."""
     position = -1
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             batch = await user.handles.store.events_after(position, 1000, 1.0)
             position = batch.next_sequence

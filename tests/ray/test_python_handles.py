@@ -10,7 +10,7 @@ import pytest
 
 from tests.ray.managed import Managed, managed
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 ROOT = Path(__file__).parents[2]
 
