@@ -69,7 +69,7 @@ async def changes(stream: Stream, count: int) -> tuple[list[str], str]:
     """So many changes, as what changed and how; the last token."""
     seen: list[str] = []
     token = ""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         while len(seen) < count:
             message = await stream.read()
             token = message.resume_token
