@@ -1,10 +1,14 @@
-"""Markers by folder, and how many examples property tests try. Nothing here has side effects."""
+"""Markers by folder, how many examples property tests try, and what gRPC logs."""
 
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# A line of gRPC's own, on its way since the test before, would stand among those that a test reads.
+# It looks when it is imported, which is after this.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 _PROPERTY_SECONDS = 600
 _MARKED_FOLDERS = {"ray": pytest.mark.ray, "live": pytest.mark.live}
