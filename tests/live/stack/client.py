@@ -38,8 +38,8 @@ from protos.novaray.v1 import (
 )
 
 MICRO: Final = "84"
-_CALL_SECONDS: Final = 20.0
-_SESSION_SECONDS: Final = 120.0
+_CALL_SECONDS: Final = 60.0
+_SESSION_SECONDS: Final = 600.0
 _POLL_SECONDS: Final = 0.1
 _PIECE: Final = 1 << 20
 
@@ -135,12 +135,12 @@ class Client:
             self._instances.StartInstance, instances_pb2.StartInstanceRequest(name=name)
         )
 
-    def stop(self, name: str, grace_seconds: float = 60) -> Operation:
+    def stop(self, name: str, grace_seconds: float = 180) -> Operation:
         """Stop an instance."""
         request = instances_pb2.StopInstanceRequest(name=name, grace_seconds=grace_seconds)
         return self._act(self._instances.StopInstance, request)
 
-    def reboot(self, name: str, *, hard: bool = False, grace_seconds: float = 60) -> Operation:
+    def reboot(self, name: str, *, hard: bool = False, grace_seconds: float = 180) -> Operation:
         """Reboot an instance."""
         request = instances_pb2.RebootInstanceRequest(
             name=name, hard=hard, grace_seconds=grace_seconds
@@ -294,7 +294,7 @@ class Client:
 
     # --- waiting ------------------------------------------------------------------------------
 
-    def ended(self, name: str, seconds: float = 60) -> Operation:
+    def ended(self, name: str, seconds: float = 180) -> Operation:
         """The operation, once it has ended."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
@@ -307,13 +307,13 @@ class Client:
         stuck = metadata(self.operation(name))
         raise AssertionError(f"not ended within {seconds:.0f} s:\n{stuck}")
 
-    def succeeded(self, *names: str, seconds: float = 60) -> None:
+    def succeeded(self, *names: str, seconds: float = 180) -> None:
         """Wait until all of these operations have ended well."""
         for name in names:
             operation = self.ended(name, seconds)
             assert operation.error.code == code_pb2.OK, f"{operation.error}{metadata(operation)}"
 
-    def log_in_appears(self, names: Sequence[str], times: int = 1, seconds: float = 90) -> None:
+    def log_in_appears(self, names: Sequence[str], times: int = 1, seconds: float = 300) -> None:
         """Wait until each of the guests asks who logs in, for the so-many-th time."""
         waiting = list(names)
         deadline = time.monotonic() + seconds
@@ -352,7 +352,7 @@ class Watch(threading.Thread):
             return [instance.state for _, instance in self._seen if instance.name == name]
 
     def seen(
-        self, name: str, state: "Instance.State.ValueType", since: float, seconds: float = 30
+        self, name: str, state: "Instance.State.ValueType", since: float, seconds: float = 120
     ) -> float:
         """When, after ``since``, an instance was seen in a state, with nothing being done to it."""
 

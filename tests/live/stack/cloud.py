@@ -42,13 +42,13 @@ vcpus = 8
 memory_mb = 8192
 disk_gb = 100
 heartbeat_seconds = 1
-down_after_seconds = 5
+down_after_seconds = 10
 reclaim_instance_seconds = {reclaim}
 gates = "{gates}"
 """
 #: Who is deleted, and not by force, can be restored for so long.
-RECLAIM_SECONDS: Final = 15
-_COMMAND_SECONDS: Final = 120
+RECLAIM_SECONDS: Final = 30
+_COMMAND_SECONDS: Final = 300
 _POLL_SECONDS: Final = 0.05
 
 
@@ -147,7 +147,7 @@ class Cloud:
                 self._images = self.client.images()
             return name in self._images
 
-        eventually(listed, f"image {name}", 10)
+        eventually(listed, f"image {name}")
         return self._images[name]
 
     def boot(self, image: str, host: TestHost | None = None, name: str = "vm") -> Boot:
@@ -252,7 +252,7 @@ def open_gates(host: TestHost) -> None:
         file.unlink(missing_ok=True)
 
 
-def eventually(true: Callable[[], bool], what: str, seconds: float = 30) -> float:
+def eventually(true: Callable[[], bool], what: str, seconds: float = 120) -> float:
     """Wait until it is so; how long that took."""
     begun = time.monotonic()
     while not true():
@@ -287,18 +287,18 @@ def inside(guest: Guest, command: str) -> str:
     answer.write_text("#!/bin/sh\necho 'cubswin:)'\n")
     answer.chmod(0o700)
     options = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null")
-    ssh = ["ssh", *options, "-o", "ConnectTimeout=10", f"cirros@{guest.address}", command]
+    ssh = ["ssh", *options, "-o", "ConnectTimeout=30", f"cirros@{guest.address}", command]
     done = guest.host.run(
         ["ip", "netns", "exec", sight.namespace(guest.host), *ssh],
         env={**os.environ, "SSH_ASKPASS": "/tmp/password", "SSH_ASKPASS_REQUIRE": "force"},
-        timeout=30,
+        timeout=120,
     )
     return done.stdout + done.stderr
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 def names(guests: Sequence[Guest]) -> list[str]:

@@ -22,7 +22,7 @@ def shared() -> Iterator[Cloud]:
         before = everything(made)
         yield made
         made.mend(keep=False)
-        eventually(lambda: everything(made) == before, "nothing is left of all tests", 10)
+        eventually(lambda: everything(made) == before, "nothing is left of all tests")
 
 
 def everything(cloud: Cloud) -> list[set[str]]:

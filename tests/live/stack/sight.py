@@ -21,7 +21,7 @@ RUN: Final = "/run/novaray"
 _PROC: Final = Path("/proc")
 _OURS: Final = re.compile(r"^\d+: ((?:tap|brq|dhcp)[^:@]*)", re.MULTILINE)
 _RAY: Final = re.compile(r"ray::|\S*/(raylet|gcs_server) |.*/ray/session_")
-_END_SECONDS: Final = 20.0
+_END_SECONDS: Final = 60.0
 _LOG_LINE: Final = re.compile(r"^(?=\d{4}-\d\d-\d\d )", re.MULTILINE)
 _BAD: Final = re.compile(r"\S+ \S+ (WARNING|ERROR|CRITICAL) ")
 
@@ -93,9 +93,9 @@ def namespace(host: TestHost) -> str:
 
 
 def pings(host: TestHost, address: str) -> bool:
-    """Whether a guest answers from its host's DHCP namespace."""
-    ping = ["busybox", "ping", "-c1", "-W2", address]
-    return host.run(["ip", "netns", "exec", namespace(host), *ping]).returncode == 0
+    """Whether a guest answers from its host's DHCP namespace; it may be too busy once or twice."""
+    ping = ["ip", "netns", "exec", namespace(host), "busybox", "ping", "-c1", "-W3", address]
+    return any(host.run(ping).returncode == 0 for _ in range(3))
 
 
 def traces(host: TestHost) -> set[str]:

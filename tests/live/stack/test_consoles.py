@@ -14,7 +14,7 @@ from tests.live.stack.client import Instance, Session
 from tests.live.stack.cloud import Cloud, eventually
 from tools.testhosts import TestHost
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 FORBIDDEN, AWAY = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.UNAVAILABLE
 

@@ -15,7 +15,7 @@ from tests.live.stack import sight
 from tests.live.stack.client import MICRO, metadata
 from tests.live.stack.cloud import UEC, Cloud, Guest, eventually
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 OPENSTACK: Final = "http://169.254.169.254/openstack"
 SERVICE: Final = f"{OPENSTACK}/latest"
@@ -32,18 +32,18 @@ class Shell:
         self._ssh = (
             "ip", "netns", "exec", sight.namespace(guest.host), "ssh", "-i", key,
             "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-            "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", f"cirros@{guest.address}",
+            "-o", "BatchMode=yes", "-o", "ConnectTimeout=30", f"cirros@{guest.address}",
         )  # fmt: skip
 
     def run(self, command: str) -> str:
         """What the command says."""
-        done = self._guest.host.run([*self._ssh, command], timeout=60)
+        done = self._guest.host.run([*self._ssh, command], timeout=120)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout
 
     def opens(self) -> bool:
         """Whether the key lets in."""
-        return self._guest.host.run([*self._ssh, "true"], timeout=60).returncode == 0
+        return self._guest.host.run([*self._ssh, "true"], timeout=120).returncode == 0
 
 
 def create(cloud: Cloud, instance: pb.Instance, **fields: Any) -> pb.InstanceOperationMetadata:
@@ -57,7 +57,7 @@ def create(cloud: Cloud, instance: pb.Instance, **fields: Any) -> pb.InstanceOpe
         request_id=str(uuid.uuid4()),
         **fields,
     )
-    operation = cloud.client._instances.CreateInstance(request, timeout=20)
+    operation = cloud.client._instances.CreateInstance(request, timeout=60)
     cloud.client.succeeded(operation.name)
     return metadata(operation)
 
@@ -76,7 +76,7 @@ def import_key(cloud: Cloud) -> str:
         keypair=keypairs_pb2.Keypair(public_key=public),
         request_id=str(uuid.uuid4()),
     )
-    stub.CreateKeypair(request, timeout=20)
+    stub.CreateKeypair(request, timeout=60)
     return path
 
 
@@ -92,7 +92,7 @@ def test_a_guest_is_what_it_is_told(cloud: Cloud) -> None:
     cloud.client.log_in_appears([told.instance, other.instance])
     guest, neighbour = cloud.guest(told.instance), cloud.guest(other.instance)
     shell = Shell(guest, key)
-    eventually(shell.opens, "the key opens it", 30)
+    eventually(shell.opens, "the key opens it")
 
     # It has done what it was told.
     assert shell.run("hostname") == "guest-data\n"
@@ -139,7 +139,6 @@ def test_a_guest_is_what_it_is_told(cloud: Cloud) -> None:
             ).stdout
         ),
         "the metadata service is there again",
-        40,
     )
     for name in (guest.name, neighbour.name):
         cloud.client.succeeded(cloud.client.delete(name).name)

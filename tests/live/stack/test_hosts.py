@@ -8,7 +8,10 @@ from tests.live.stack import sight
 from tests.live.stack.client import Instance
 from tests.live.stack.cloud import BLANK, Cloud, Guest, eventually, inside
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
+
+#: Events tell it at once. A comparison with libvirt, one a minute, would take longer on average.
+SOON_SECONDS = 20
 
 
 def test_guests_land_on_both_hosts_and_answer_there(cloud: Cloud) -> None:
@@ -58,14 +61,14 @@ def test_a_guest_that_powers_itself_off_shows_it_at_once(cloud: Cloud) -> None:
     guest = cloud.guest_on(cloud.other)
     inside(guest, "sudo poweroff")
     eventually(lambda: not sight.domains(guest.host)[guest.id], "the guest has ended")
-    assert shut_off_within(cloud, guest) < 2
+    assert shut_off_within(cloud, guest) < SOON_SECONDS
     cloud.forget(guest)
 
 
 def test_a_guest_that_is_destroyed_shows_it_at_once(cloud: Cloud) -> None:
     guest = cloud.booted(BLANK, cloud.other)
     guest.host.run(["virsh", "destroy", guest.id], check=True)
-    assert shut_off_within(cloud, guest) < 2
+    assert shut_off_within(cloud, guest) < SOON_SECONDS
     cloud.client.succeeded(cloud.client.start(guest.name).name)
     assert sight.domains(guest.host)[guest.id]
 

@@ -1,12 +1,14 @@
 """A delete that is taken back, and one that is not, on a real guest."""
 
+import time
+
 import pytest
 
 from tests.live.stack import sight
 from tests.live.stack.client import Instance
 from tests.live.stack.cloud import DISK, RECLAIM_SECONDS, Cloud, eventually, inside
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_deleted_restored_and_reclaimed(cloud: Cloud) -> None:
@@ -40,7 +42,8 @@ def test_deleted_restored_and_reclaimed(cloud: Cloud) -> None:
 
     client.edit("ResetInstanceState", name=guest.name, state=Instance.STATE_ERROR)
     assert sight.domains(host)[guest.id]  # whatever is said of it
+    begun = time.monotonic()
     client.succeeded(client.ask("DeleteInstance", name=guest.name).name)
-    took = eventually(lambda: client.is_gone(guest.name), "reclaimed", RECLAIM_SECONDS + 10)
-    assert took > RECLAIM_SECONDS - 5
-    eventually(lambda: (sight.traces(host), sight.records(host)) == before, "no trace", 5)
+    eventually(lambda: client.is_gone(guest.name), "reclaimed", RECLAIM_SECONDS + 120)
+    assert time.monotonic() - begun > RECLAIM_SECONDS
+    eventually(lambda: (sight.traces(host), sight.records(host)) == before, "no trace")

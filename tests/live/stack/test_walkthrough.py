@@ -21,7 +21,7 @@ from tests.live.stack.client import Instance
 from tests.live.stack.cloud import UEC, Cloud, Guest, eventually, inside
 from tools.testhosts import TestHost
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 NAME: Final = "MyFirstInstance"
 BOOT: Final = r"""
@@ -57,8 +57,8 @@ config_drive created flavor hostId id image key_name metadata name
 os-extended-volumes:volumes_attached progress security_groups status tenant_id updated user_id
 """
 #: A guest takes its time beside others under emulation.
-_BOOT_SECONDS: Final = 120
-_LINE_SECONDS: Final = 60
+_BOOT_SECONDS: Final = 300
+_LINE_SECONDS: Final = 180
 _PATH: Final = "/run/walkthrough"
 _CREDENTIALS: Final = "/run/novaray-user/credentials.toml"
 _TOOLS: Final = {
