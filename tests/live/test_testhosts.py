@@ -20,13 +20,13 @@ from tools.testhosts.processes import is_alive, mount_points, started
 from tools.testhosts.registry import FOLDER, Registry
 
 # Ray alone takes ten seconds on an idle machine.
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(900)
 
 ROOT = Path(__file__).parents[2]
 #: What sets are named that may leave traces; another run of these tests has another one.
 TRACE = f"trace-{os.getpid()}"
 TOOL = [sys.executable, "-m", "tools.testhosts"]
-LIMIT = 30.0
+LIMIT = 120.0
 GUEST = """\
 <domain type='qemu'>
   <name>guest</name>
@@ -44,7 +44,7 @@ def hosts() -> Iterator[TestHosts]:
 
 def run_tool(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*TOOL, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        [*TOOL, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
     )
 
 
@@ -59,7 +59,7 @@ def ask_libvirt(host: TestHost, *command: str) -> str:
     """Ask a host's libvirt from outside, through the host's own socket."""
     return subprocess.run(
         ["virsh", "--connect", host.libvirt_uri, *command],
-        capture_output=True, text=True, check=True, timeout=30,
+        capture_output=True, text=True, check=True, timeout=120,
     ).stdout  # fmt: skip
 
 
@@ -84,6 +84,11 @@ def running(pattern: str) -> set[int]:
                 if re.search(pattern, command.strip()):
                     found.add(int(entry.name))
     return found
+
+
+def parent_of(pid: int) -> int:
+    """Return the number of a process's parent (proc(5))."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def belongings(*state: Path) -> set[str]:
@@ -128,10 +133,16 @@ class TestSet:
 
     def test_what_is_not_in_the_set_is_unreachable_at_once(self, hosts: TestHosts) -> None:
         # 192.0.2.0/24 is for documentation: it is nobody's.
-        code = "import socket; socket.create_connection(('192.0.2.1', 80), 20)"
-        done = hosts[0].run([sys.executable, "-c", code], timeout=10)
+        code = "import socket; socket.create_connection(('192.0.2.1', 80), 100)"
+        done = hosts[0].run([sys.executable, "-c", code], timeout=50)
         assert "unreachable" in done.stderr
-        assert hosts[0].run(["getent", "hosts", "name.invalid"], timeout=2).returncode == 2
+        # A name server that does not answer is asked again after five seconds.
+        seconds = []
+        for _ in range(3):
+            began = time.monotonic()
+            assert hosts[0].run(["getent", "hosts", "name.invalid"], timeout=50).returncode == 2
+            seconds.append(time.monotonic() - began)
+        assert min(seconds) < 4
 
     def test_a_host_has_files_of_its_own(self, hosts: TestHosts) -> None:
         first, second = hosts
@@ -161,7 +172,7 @@ class TestSet:
     def test_exec_passes_on_everything(self, hosts: TestHosts) -> None:
         done = subprocess.run(
             [*TOOL, "exec", hosts[1].name, "--", "sh", "-c", "cat; pwd; echo bad >&2; exit 7"],
-            input=b"\x00\xff\n", capture_output=True, cwd=ROOT, check=False, timeout=30,
+            input=b"\x00\xff\n", capture_output=True, cwd=ROOT, check=False, timeout=120,
         )  # fmt: skip
         assert done.returncode == 7
         assert done.stdout == b"\x00\xff\n" + os.fsencode(ROOT) + b"\n"
@@ -175,7 +186,7 @@ class TestSet:
 
     def test_running_a_command_does_not_wait_for_its_daemons(self, hosts: TestHosts) -> None:
         seconds = unusual()
-        hosts[0].run(["sh", "-c", f"sleep {seconds} & sleep {seconds} &"], timeout=5, check=True)
+        hosts[0].run(["sh", "-c", f"sleep {seconds} & sleep {seconds} &"], timeout=50, check=True)
         eventually(lambda: len(running(f"^sleep {seconds}$")) == 2, "the daemons run")
         assert hosts[0].kill_processes("sleep") == 2
         assert running(f"^sleep {seconds}$") == set()
@@ -214,12 +225,12 @@ class TestSet:
                 host, "qemu-monitor-command", "guest", '{"execute": "query-status"}'
             )
             assert '"status":"running"' in status
+            # libvirt does not wait for the machine's first process, which may be a slow one.
+            pid_file = Path(f"{host.folder}/run/libvirt/qemu/guest.pid")
+            assert parent_of(int(pid_file.read_text())) == host.holder_pid
         finally:
             host.start_libvirtd()
-            began = time.monotonic()
             host.run(["virsh", "destroy", "guest"], check=True)
-        # The holder has adopted the guest: libvirt does not wait for a slow first process.
-        assert time.monotonic() - began < 1.5
 
     def test_a_killed_libvirtd_stays_away_until_it_is_started(self, hosts: TestHosts) -> None:
         host = hosts[1]
@@ -439,7 +450,7 @@ class Where:
 ray.init(address=sys.argv[1], log_to_driver=False)
 for label in ("one", "two"):
     actor = ray.remote(Where).options(num_cpus=0, label_selector={"host": label}).remote()
-    print(ray.get(actor.host.remote(), timeout=60), flush=True)
+    print(ray.get(actor.host.remote(), timeout=240), flush=True)
 """
 
 
@@ -449,7 +460,7 @@ def start_ray(host: TestHost, label: str, *options: str) -> None:
             RAY, "start", f"--node-ip-address={host.address}", f"--labels=host={label}",
             "--num-cpus=1", "--object-store-memory=80000000", "--disable-usage-stats", *options,
         ],
-        env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}, timeout=60, check=True,
+        env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}, timeout=240, check=True,
     )  # fmt: skip
 
 
@@ -461,12 +472,12 @@ def test_a_ray_cluster_spans_the_hosts_and_goes_with_them(private_pids: bool) ->
         cluster = f"{first.address}:6379"
         start_ray(first, "one", "--head", "--port=6379", "--include-dashboard=false")
         start_ray(second, "two", f"--address={cluster}")
-        driver = first.run([sys.executable, "-c", DRIVER, cluster], timeout=90)
+        driver = first.run([sys.executable, "-c", DRIVER, cluster], timeout=300)
         assert driver.stdout.split() == [first.name, second.name], driver.stderr
         if private_pids:
             # `ray stop` ends every Ray it can see. Without process numbers of its own, a host sees
             # those of the whole machine.
-            second.run([RAY, "stop"], timeout=60, check=True)
+            second.run([RAY, "stop"], timeout=240, check=True)
         assert second.kill_processes("raylet") == (0 if private_pids else 1)
         assert first.kill_processes("gcs_server") == 1
         names = namespaces({host.holder_pid for host in hosts})
