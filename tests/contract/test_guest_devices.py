@@ -19,13 +19,13 @@ from tools.guest_image.build import build
 
 ROOT = Path(__file__).parents[2]
 #: A whole boot under emulation, on a machine that other tests load.
-BOOT_SECONDS = 120.0
-ANSWER_SECONDS = 40.0
+BOOT_SECONDS = 300.0
+ANSWER_SECONDS = 120.0
 PROMPT = r"\$ $"
 
 pytestmark = [
     pytest.mark.live,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(900),
     pytest.mark.parametrize("host", ["qemu"], indirect=True),
 ]
 
