@@ -78,7 +78,7 @@ LEFT_ALONE: Final[dict[str, set[str]]] = {
         *("rebuilding", "rescuing", "unrescuing"),
         *("resize_prep", "resize_migrating", "resize_finish"),
         *("resize_confirming", "resize_reverting"),
-        *("taking_snapshot", "restoring_snapshot", "deleting_snapshot"),
+        *("taking_snapshot", "restoring_snapshot", "deleting_snapshot", "changing_size"),
     }
 }
 
@@ -88,7 +88,7 @@ OURS: Final = {
     "takeSnapshot",
     "restoreSnapshot",
     "deleteSnapshot",
-    "change_size",
+    "changeSize",
 }
 
 
