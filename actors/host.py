@@ -28,6 +28,7 @@ from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lanes
 from actors.drivers.observed import News, Observed
 from actors.drivers.resize_work import ResizeWork
+from actors.drivers.size_work import SizeWork
 from actors.drivers.volume_work import VolumeWork
 from actors.model.console import ConsoleKind, Screenshot
 from actors.model.diagnostics import Diagnostics
@@ -124,6 +125,7 @@ class HostActor:
         copies = CopyWork(self._hypervisor, ports.images, self._threads, ports.clock)
         resizes = ResizeWork(settings.id, ports.hosts, self._hypervisor, self._cache, self._threads)
         clones = CloneWork(self._hypervisor, self._cache, self._threads, self._beside)
+        sizes = SizeWork(self._hypervisor, self._threads, ports.clock)
         self._work = GuestWork(
             self._hypervisor,
             self._network,
@@ -133,7 +135,7 @@ class HostActor:
             ports.clock,
             ports.gate,
             self._volumes,
-            {**copies.acts(), **resizes.acts(), **clones.acts()},
+            {**copies.acts(), **resizes.acts(), **clones.acts(), **sizes.acts()},
         )
         self._lanes = Lanes()
         self._consoles = Consoles()

@@ -32,6 +32,7 @@ from actors.model.commands import InstanceCommand
 from actors.model.console import ConsoleKind, ConsoleSession, Screenshot
 from actors.model.details import (
     AttachVolume,
+    ChangeSize,
     DetachVolume,
     Details,
     OfSnapshot,
@@ -303,6 +304,18 @@ class InstanceHandle:
         """
         details = DetachVolume(volume=VolumeId(volume))
         return await self._submit(Action.DETACH_VOLUME, details=details)
+
+    async def change_size(
+        self, *, memory_mb: int | None = None, vcpus: int | None = None
+    ) -> OperationHandle:
+        """Give its guest more while it runs, or take it back; None leaves it as it is.
+
+        Raises:
+            Conflict: It does not run, or its flavor names no maximum.
+            Invalid: It is less than the flavor has, or more than it allows.
+        """
+        details = ChangeSize(memory_mb=memory_mb, vcpus=vcpus)
+        return await self._submit(Action.CHANGE_SIZE, details=details)
 
     async def take_snapshot(self, name: str) -> OperationHandle:
         """Keep its disk as it is now, on its host; its guest runs on.

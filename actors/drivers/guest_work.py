@@ -16,6 +16,7 @@ from actors.drivers.power_work import PowerWork
 from actors.drivers.volume_work import VolumeWork
 from actors.model.details import Rebuild, RescueBoot
 from actors.model.errors import Cancelled, ComputeError, Internal, Unavailable
+from actors.model.flavor import Size
 from actors.model.image import BootSource
 from actors.model.instance import PowerState
 from actors.ports.clock import Clock, Gate
@@ -69,15 +70,15 @@ class GuestWork:
     async def step(self, step: HostStep, job: HostJob, lane: Lane) -> StepResult:
         """Do one step; its failure is an answer.
 
-        Also returns what the domain became, in ``StepResult.power_state``.
+        Also returns what the domain became, or has, in the ``StepResult``.
         """
         started = self._clock.now()
-        power: PowerState | None = None
+        found: PowerState | Size | None = None
         error: ComputeError | None = None
         try:
             lane.check(job.instance.id, job.sequence)
             await self._gate.reach(f"{job.saga}.{step.value}.before")
-            power = await self._acts[step](job, lane)
+            found = await self._acts[step](job, lane)
             await self._gate.reach(f"{job.saga}.{step.value}.after")
         except (Unavailable, Cancelled) as failure:
             error = failure
@@ -90,7 +91,9 @@ class GuestWork:
             error = Internal(
                 f"The host met an internal error in step {step.value}.", "INTERNAL", repr(failure)
             )
-        return StepResult(step, started, self._clock.now(), error, power)
+        power = found if isinstance(found, PowerState) else None
+        size = found if isinstance(found, Size) else None
+        return StepResult(step, started, self._clock.now(), error, power, size)
 
     def _quick(self, call: Callable[[HostJob], PowerState | None]) -> Act:
         """A step that is one blocking call."""

@@ -3,6 +3,7 @@
 from actors.lifecycle.snapshots import find
 from actors.model.details import (
     AttachVolume,
+    ChangeSize,
     DetachVolume,
     Details,
     OfSnapshot,
@@ -32,6 +33,8 @@ def remembered(record: InstanceRecord, details: Details | None) -> Details | Non
         case OfSnapshot():
             found = find(record, details.name)
             return details.evolve(ran=ran, layer=found.layer if found else details.layer)
+        case ChangeSize():
+            return details.evolve(before=record.size_now)
         case Unrescue():
             return details.evolve(rescue=record.rescue, ran=ran)
         case AttachVolume():

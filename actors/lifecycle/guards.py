@@ -65,7 +65,7 @@ _REBOOTED_OUT_OF: Final = frozenset(
     }
 )
 
-_BETWEEN_DISKS: Final = frozenset(
+_NOT_CUT_OFF: Final = frozenset(
     {
         TaskState.REBUILDING,
         TaskState.RESCUING,
@@ -78,6 +78,8 @@ _BETWEEN_DISKS: Final = frozenset(
         TaskState.TAKING_SNAPSHOT,
         TaskState.RESTORING_SNAPSHOT,
         TaskState.DELETING_SNAPSHOT,
+        # Its claim covers two sizes; what it is left with would not be known.
+        TaskState.CHANGING_SIZE,
     }
 )
 
@@ -87,9 +89,9 @@ ALLOWED: Final[dict[Action, Guard]] = {
     # Delete interrupts anything: a user can always get rid of what is theirs.
     Action.DELETE: Guard(_EVERY, interrupts=frozenset(TaskState), launched=False),
     # What has nothing to bring back is deleted for good instead (``can_be_kept``).
-    # What is between two disks is not interrupted: a restore would find it half-way.
+    # What is between two disks, or two sizes, is not interrupted: a restore would find it half-way.
     Action.SOFT_DELETE: Guard(
-        _EVERY, interrupts=frozenset(TaskState) - _BETWEEN_DISKS, launched=False
+        _EVERY, interrupts=frozenset(TaskState) - _NOT_CUT_OFF, launched=False
     ),
     Action.RESTORE: Guard(
         frozenset({VmState.SOFT_DELETED}),
@@ -138,6 +140,10 @@ ALLOWED: Final[dict[Action, Guard]] = {
     Action.RESIZE: Guard(
         frozenset({VmState.ACTIVE, VmState.STOPPED}),
         hint="Only an instance that runs or is stopped can be resized.",
+    ),
+    # Nova has no such action. A guest that stands still gives no memory back.
+    Action.CHANGE_SIZE: Guard(
+        _ACTIVE, hint="Only a running instance can be given another size like this; resize others."
     ),
     Action.CONFIRM_RESIZE: Guard(_RESIZED, hint="There is no resize to confirm."),
     Action.REVERT_RESIZE: Guard(_RESIZED, hint="There is no resize to revert."),
@@ -189,6 +195,9 @@ _OF_THE_OWN_DISK: Final = frozenset(
     }
 )
 
+#: What begins from the one size that an instance has.
+_NEEDS_ONE_SIZE: Final = frozenset({Action.RESIZE, Action.CHANGE_SIZE})
+
 #: A soft reboot asks the guest, so there must be one that runs (Nova: ``_soft_reboot``).
 REBOOT_SOFT: Final = Guard(
     _ACTIVE, hint="Only a running instance can be rebooted softly. A hard reboot may do."
@@ -215,7 +224,7 @@ def check(record: InstanceRecord, command: InstanceCommand) -> None:
         raise refusal(
             record, what, f"its state is {record.vm_state.value}.", guard.hint, "INVALID_STATE"
         )
-    if command.action is Action.RESIZE and record.former is not None:
+    if command.action in _NEEDS_ONE_SIZE and record.former is not None:
         # Somebody has reset its state: nobody knows any more which of its disks is the right one.
         raise refusal(
             record, what, "its last resize never ended.", "Delete it.", "RESIZE_UNSETTLED"

@@ -22,6 +22,7 @@ from actors.lifecycle.events import (
     Requested,
 )
 from actors.lifecycle.grace import grace_of
+from actors.lifecycle.live_size import check_live_size
 from actors.lifecycle.sizes import check_size, former_of
 from actors.lifecycle.snapshots import check_snapshots
 from actors.model.commands import CloneInstance, CreateInstance, InstanceCommand
@@ -61,6 +62,7 @@ _TASK_OF_ACTION: Final[dict[Action, TaskState]] = {
     Action.TAKE_SNAPSHOT: TaskState.TAKING_SNAPSHOT,
     Action.RESTORE_SNAPSHOT: TaskState.RESTORING_SNAPSHOT,
     Action.DELETE_SNAPSHOT: TaskState.DELETING_SNAPSHOT,
+    Action.CHANGE_SIZE: TaskState.CHANGING_SIZE,
 }
 
 #: Steps that Nova has a word of their own for.
@@ -186,7 +188,7 @@ def step(record: InstanceRecord, event: LifecycleEvent) -> tuple[InstanceRecord,
     Raises:
         Conflict: The state, or a lock, forbids what is requested.
         Forbidden: Only an admin may.
-        Invalid: It cannot have the flavor it is to be resized to, or has no such snapshot.
+        Invalid: It cannot have the flavor or the size that it is to have, or has no such snapshot.
         AlreadyExists, Exhausted: It has this snapshot, or as many as it may have.
         Stale: The request names a generation that has passed.
     """
@@ -216,6 +218,7 @@ def _requested(
     _check_generation(record, command.generation)
     guards.check(record, command)
     check_size(record, command)
+    check_live_size(record, command)
     check_snapshots(record, command)
     if command.action is Action.SOFT_DELETE and not guards.can_be_kept(record):
         command = command.evolve(action=Action.DELETE)

@@ -45,6 +45,7 @@ def former_of(record: InstanceRecord, action: Action, sequence: int) -> Former |
         host_id=record.host_id,
         host=record.host,
         vm_state=record.vm_state,
+        size=record.size,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from actors.model.base import StoredRecord
-from actors.model.flavor import Flavor
+from actors.model.flavor import Flavor, Size
 from actors.model.ids import ImageId, InstanceId, VolumeId
 from actors.model.image import BootSource
 from actors.model.image_commands import ImageName, Properties
@@ -71,6 +71,16 @@ class Resize(StoredRecord):
 
     kind: Literal["resize"] = "resize"
     flavor: Flavor
+
+
+class ChangeSize(StoredRecord):
+    """Other vCPUs, other memory, while the guest runs; what is None stays as it is."""
+
+    kind: Literal["change_size"] = "change_size"
+    vcpus: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    memory_mb: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    #: What it had when the change was accepted, for the way back.
+    before: Size | None = None
 
 
 class Clone(StoredRecord):
@@ -145,6 +155,7 @@ Details = Annotated[
     | RescueBoot
     | Unrescue
     | Resize
+    | ChangeSize
     | Clone
     | OfSnapshot
     | Snapshot

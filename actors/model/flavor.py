@@ -14,6 +14,13 @@ class Resources(StoredRecord):
     disk_gb: int = Field(ge=0)
 
 
+class Size(StoredRecord):
+    """What of an instance's resources can change while its guest runs."""
+
+    vcpus: int = Field(ge=1)
+    memory_mb: int = Field(ge=1)
+
+
 class Flavor(StoredRecord):
     """A size.
 
@@ -41,6 +48,11 @@ class Flavor(StoredRecord):
     def __hash__(self) -> int:
         """Of what names it: ``extra_specs`` has no hash."""
         return hash((self.id, self.name, self.generation))
+
+    @property
+    def size(self) -> Size:
+        """What a guest of it begins with."""
+        return Size(vcpus=self.vcpus, memory_mb=self.memory_mb)
 
     @property
     def resources(self) -> Resources:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from actors.model.base import Instant, StoredRecord
-from actors.model.flavor import Flavor
+from actors.model.flavor import Flavor, Resources, Size
 from actors.model.ids import (
     HostId,
     ImageId,
@@ -209,6 +209,8 @@ class Former(StoredRecord):
     host_id: HostId
     host: str
     vm_state: VmState
+    #: As in the record.
+    size: Size | None = None
 
     @property
     def ran(self) -> bool:
@@ -247,6 +249,8 @@ class InstanceRecord(StoredRecord):
     #: saw before that, more is known by now.
     power_seen: Instant | None = None
     flavor: Flavor
+    #: What it has where that was changed since; None where it is the flavor's.
+    size: Size | None = None
     source: BootSource
     host_id: HostId | None = None
     host: str | None = None
@@ -282,6 +286,17 @@ class InstanceRecord(StoredRecord):
     since: Instant | None = None
     launched: Instant | None = None
     terminated: Instant | None = None
+
+    @property
+    def size_now(self) -> Size:
+        """The vCPUs and the memory that its guest may use."""
+        return self.flavor.size if self.size is None else self.size
+
+    @property
+    def resources(self) -> Resources:
+        """What it takes from its host."""
+        size = self.size_now
+        return self.flavor.resources.evolve(vcpus=size.vcpus, memory_mb=size.memory_mb)
 
     @property
     def told(self) -> OperationId | None:

@@ -49,6 +49,8 @@ class Action(StrEnum):
     TAKE_SNAPSHOT = "takeSnapshot"
     RESTORE_SNAPSHOT = "restoreSnapshot"
     DELETE_SNAPSHOT = "deleteSnapshot"
+    #: Ours: vCPUs and memory, while the guest runs.
+    CHANGE_SIZE = "changeSize"
     REBUILD = "rebuild"
     RESCUE = "rescue"
     UNRESCUE = "unrescue"
@@ -75,6 +77,7 @@ _WORDS = {
     Action.TAKE_SNAPSHOT: "take a snapshot of",
     Action.RESTORE_SNAPSHOT: "restore a snapshot of",
     Action.DELETE_SNAPSHOT: "delete a snapshot of",
+    Action.CHANGE_SIZE: "change the size of",
 }
 
 

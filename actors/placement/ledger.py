@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
-from actors.model.errors import AlreadyExists, Cancelled, NotFound
+from actors.model.errors import AlreadyExists, Cancelled, Exhausted, NotFound
+from actors.model.flavor import Resources
 from actors.model.host import (
     Claim,
     HostRecord,
@@ -43,6 +44,11 @@ class Claiming(Demand, Protocol):
     @property
     def attempt(self) -> int:
         """The operation's attempt, from 1."""
+        ...
+
+    @property
+    def in_place(self) -> bool:
+        """The claim there is becomes as large as this."""
         ...
 
 
@@ -146,8 +152,11 @@ class ClaimLedger:
             NoValidHost: No host passes. What an earlier attempt took is given back; what an earlier
                 operation held is kept: the instance still lives there.
             Cancelled: A newer operation or attempt has spoken for this instance.
+            Exhausted: It is to grow in place, and there is no room.
         """
         held = self._claims.get(request.instance)
+        if request.in_place:
+            return self._in_place(held, request)
         asked = (request.sequence, request.attempt)
         if held is None:
             if request.sequence < self._heard.released.get(request.instance, 0):
@@ -175,6 +184,28 @@ class ClaimLedger:
             sequence=request.sequence,
             attempt=request.attempt,
             former=kept,
+        )
+        self._take(claim)
+        return self._write_claim(claim)
+
+    def _in_place(self, held: Claim | None, request: Claiming) -> Claim:
+        """The same claim, larger or smaller. What does not grow always fits."""
+        if held is None or request.sequence < held.sequence:
+            raise _superseded(request.instance)
+        if (held.resources, held.sequence) == (request.resources, request.sequence):
+            return held
+        missing = _missing(self._fleet, held, request.resources)
+        if missing:
+            raise Exhausted(
+                f"The host of instance {request.instance} has no room for {missing} more. Resize "
+                "the instance: that may move it to another host.",
+                "HOST_HAS_NO_ROOM",
+                "",
+                {"instance": request.instance},
+            )
+        self._give_back(held)
+        claim = held.evolve(
+            resources=request.resources, sequence=request.sequence, attempt=request.attempt
         )
         self._take(claim)
         return self._write_claim(claim)
@@ -379,6 +410,17 @@ def _kept(held: Claim | None, request: Claiming) -> Share | None:
     if held.former is not None:
         return held.former
     return Share(host_id=held.host_id, host=held.host, resources=held.resources)
+
+
+def _missing(fleet: Fleet, held: Claim, wanted: Resources) -> str:
+    """What its host has not got of what a claim is to grow by, in words; empty where it fits."""
+    view, has = fleet[held.host_id], held.resources
+    growth = (
+        (wanted.memory_mb - has.memory_mb, view.free_memory_mb, "MiB of memory"),
+        (wanted.vcpus - has.vcpus, view.free_vcpus, "vCPUs"),
+        (wanted.disk_gb - has.disk_gb, view.free_disk_gb, "GiB of disk"),
+    )
+    return " and ".join(f"{more} {unit}" for more, free, unit in growth if more > max(0, free))
 
 
 def _only(held: Claim, share: Share) -> Claim:

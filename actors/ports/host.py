@@ -9,6 +9,7 @@ from actors.model.console import ConsoleKind, Screenshot
 from actors.model.details import Details
 from actors.model.diagnostics import Diagnostics
 from actors.model.errors import ComputeError
+from actors.model.flavor import Size
 from actors.model.ids import HostId, InstanceId
 from actors.model.instance import InstanceRecord, PowerState
 from actors.model.query import ConsoleOutput
@@ -49,6 +50,12 @@ class HostStep(StrEnum):
     ENSURE_VOLUMES = "ensure_volumes"
     #: The same, under the name that the journal tells it by when the record has just changed.
     PLUG_VOLUMES = "plug_volumes"
+    #: The guest can be given the size that ``ChangeSize`` names; nothing is changed yet.
+    CHECK_SIZE = "check_size"
+    #: A guest that runs has the vCPUs and the memory that its record says.
+    ENSURE_SIZE = "ensure_size"
+    #: The same, as far as the guest lets it: what it has then is the answer.
+    SETTLE_SIZE = "settle_size"
     #: No domain, running or defined.
     ENSURE_ABSENT = "ensure_absent"
     REMOVE_DISK = "remove_disk"
@@ -106,6 +113,8 @@ class StepResult:
     error: ComputeError | None = None
     #: What the domain is now, where this step touched it.
     power_state: PowerState | None = None
+    #: What its guest has, where this step found out.
+    size: Size | None = None
 
 
 @dataclass(frozen=True, slots=True)

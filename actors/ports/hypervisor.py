@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from actors.model.console import ConsoleKind, Screenshot
 from actors.model.diagnostics import Diagnostics
+from actors.model.flavor import Size
 from actors.model.guest_data import GuestData
 from actors.model.host import Inventory
 from actors.model.ids import InstanceId, SnapshotId, VolumeId
@@ -243,6 +244,26 @@ class Hypervisor(Protocol):
         Whether it has just those (virDomainAttachDeviceFlags, virDomainDetachDeviceFlags). One
         that does not run gets them when it is started.
         """
+        ...
+
+    def check_size(self, record: InstanceRecord, size: Size) -> None:
+        """Let a guest that runs be given this size, or say why not.
+
+        Raises:
+            Conflict: Its accelerator cannot change vCPUs, or it was started without slots.
+        """
+        ...
+
+    def change_size(self, record: InstanceRecord, ask: bool) -> bool:
+        """Give a guest that runs what its record says, and with ``ask`` ask it for what is more.
+
+        Whether it has just that (virDomainAttachDeviceFlags, virDomainDetachDeviceAlias,
+        virDomainSetVcpusFlags). One that does not run gets it when it is started.
+        """
+        ...
+
+    def guest_size(self, record: InstanceRecord) -> Size | None:
+        """What a guest that runs has; None where none runs, or it cannot be told."""
         ...
 
     def begin_copy(self, record: InstanceRecord, sequence: int) -> None:

@@ -30,6 +30,8 @@ class ClaimRequest:
     lives_on: HostId | None = None
     #: It is not to stay there.
     must_move: bool = False
+    #: It stays where it is, and its claim there becomes as large as this: no other host will do.
+    in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Scheduler(Protocol):
 
         Raises:
             NoValidHost: With, per host, the filter that refused it.
+            Exhausted: Its host has no room for a claim that grows in place.
         """
         ...
 

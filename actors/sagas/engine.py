@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol, TypeVar, assert_never
 
+from actors.lifecycle.live_size import kept_size
 from actors.model.errors import (
     Abandoned,
     Cancelled,
@@ -300,9 +301,12 @@ class _Attempt:
         # What is left of an instance on another host says nothing about the instance.
         at_home = host_id == self._cell.record.host_id
         power_state = outcome.power_state if at_home else None
-        learned = {}
+        learned: dict[str, object] = {}
         if power_state is not None and outcome.results:
             learned["power_seen"] = outcome.results[-1].finished
+        found = outcome.results[-1].size if outcome.results else None
+        if found is not None:
+            learned["size"] = kept_size(self._cell.record.flavor, found)
         return _Result(journal.timed(done, steps, outcome.results), learned, power_state)
 
     async def _answer(

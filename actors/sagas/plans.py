@@ -6,6 +6,7 @@ from actors.model.operation import Action
 from actors.sagas.boot import BOOT
 from actors.sagas.delete import DELETE
 from actors.sagas.disk_snapshots import DELETE_SNAPSHOT, RESTORE_SNAPSHOT, TAKE_SNAPSHOT
+from actors.sagas.live_size import CHANGE_SIZE
 from actors.sagas.power import (
     PAUSE,
     REBOOT,
@@ -55,5 +56,6 @@ SAGAS: Final[dict[Action, Saga]] = {
         TAKE_SNAPSHOT,
         RESTORE_SNAPSHOT,
         DELETE_SNAPSHOT,
+        CHANGE_SIZE,
     )
 }

@@ -70,6 +70,8 @@ async def mark_resized(work: Work) -> Mapping[str, object]:
     operation = work.operation
     return {
         "flavor": _asked(operation).flavor,
+        # What was changed since is the former flavor's matter: the new one begins with its own.
+        "size": None,
         "host_id": operation.host_id,
         "host": operation.host,
         "former": _former(operation),
@@ -81,6 +83,7 @@ async def mark_as_before(work: Work) -> Mapping[str, object]:
     former = _former(work.operation)
     return {
         "flavor": former.flavor,
+        "size": former.size,
         "host_id": former.host_id,
         "host": former.host,
         "former": None,

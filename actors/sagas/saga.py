@@ -103,7 +103,7 @@ class Step:
 
     def deadline(self, record: InstanceRecord) -> float:
         """How long it may take for this instance, in seconds."""
-        return self.deadline_seconds + self.seconds_per_gib * record.flavor.memory_mb / 1024
+        return self.deadline_seconds + self.seconds_per_gib * record.size_now.memory_mb / 1024
 
 
 @dataclass(frozen=True, slots=True)

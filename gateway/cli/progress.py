@@ -52,6 +52,7 @@ VERBS: Final = {
     "rescue": "Rescuing",
     "unrescue": "Ending the rescue of",
     "resize": "Resizing",
+    "change_size": "Changing the size of",
     "confirm_resize": "Confirming the resize of",
     "attach_volume": "Attaching a volume to",
     "detach_volume": "Detaching a volume from",

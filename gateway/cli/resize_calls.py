@@ -13,12 +13,21 @@ if TYPE_CHECKING:
 
 
 class ResizeCalls(Calls):
-    """Resize, confirm, revert."""
+    """Resize, confirm, revert; and without a restart."""
 
     def resize_instance(self, name: str, request_id: str, flavor: str) -> Operation:
         """Give an instance another flavor, by resource name."""
         request = pb.ResizeInstanceRequest(name=name, request_id=request_id, flavor=flavor)
         return self._call(self._resizes.ResizeInstance, request)
+
+    def change_size(
+        self, name: str, request_id: str, memory_mb: int | None, vcpus: int | None
+    ) -> Operation:
+        """Change memory and vCPUs of a guest that runs; None leaves them as they are."""
+        request = pb.ChangeInstanceSizeRequest(
+            name=name, request_id=request_id, memory_mb=memory_mb, vcpus=vcpus
+        )
+        return self._call(self._resizes.ChangeInstanceSize, request)
 
     def confirm_resize(self, name: str, request_id: str) -> Operation:
         """Keep the new size."""

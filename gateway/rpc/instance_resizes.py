@@ -2,6 +2,7 @@
 
 from google.longrunning.operations_pb2 import Operation
 
+from actors.model.details import ChangeSize
 from actors.model.operation import Action
 from gateway.app.resizes import NewSize, ResizeCases
 from gateway.rpc.call import Context, caller, request_id_or_own
@@ -11,7 +12,7 @@ from protos.novaray.v1 import instances_pb2 as pb
 
 
 class ResizeMethods(ChangeMethods):
-    """Resize, confirm, revert."""
+    """Resize, confirm, revert; and without a restart."""
 
     _resizes: ResizeCases
 
@@ -28,6 +29,16 @@ class ResizeMethods(ChangeMethods):
             generation=generation_of(request.etag),
         )
         return accepted_message(await self._resizes.resize(caller(), wanted))
+
+    async def ChangeInstanceSize(
+        self, request: pb.ChangeInstanceSizeRequest, context: Context
+    ) -> Operation:
+        """Other memory, other vCPUs, while it runs (AIP-136)."""
+        details = ChangeSize(
+            memory_mb=request.memory_mb if request.HasField("memory_mb") else None,
+            vcpus=request.vcpus if request.HasField("vcpus") else None,
+        )
+        return await self._change(request, Action.CHANGE_SIZE, details=details)
 
     async def ConfirmInstanceResize(
         self, request: pb.ConfirmInstanceResizeRequest, context: Context

@@ -82,6 +82,7 @@ _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "GuestData": {},
     "CloneInstance": {"name": "display_name"},
     "OfSnapshot": {"name": "snapshot"},
+    "ChangeSize": {},
     "Rebuilt": {"name": "display_name"},
     "CreateImage": _IMAGE_FIELDS,
     "ImageChanges": _IMAGE_FIELDS,

@@ -10,8 +10,15 @@ from tests.contract.hosts import HostUnderTest
 GOLDEN = Path(__file__).parents[1] / "golden" / "domain"
 #: KVM is not offered everywhere; ``every-field`` is of no use to anybody.
 BY_DRIVER = {
-    "TEST": ["test-kernel"],
-    "QEMU": ["qemu-disk", "qemu-kernel", "qemu-no-bridge", "hostile-name", "qemu-extra-specs"],
+    "TEST": ["test-kernel", "test-live-size"],
+    "QEMU": [
+        "qemu-disk",
+        "qemu-kernel",
+        "qemu-no-bridge",
+        "hostile-name",
+        "qemu-extra-specs",
+        "qemu-live-size",
+    ],
 }
 
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 from actors.lifecycle import machine
 from actors.lifecycle.events import Edited
 from actors.lifecycle.guards import check
+from actors.lifecycle.live_size import check_live_size
 from actors.lifecycle.sizes import check_size
 from actors.lifecycle.snapshots import check_snapshots
 from actors.lifecycle.status import status_of
@@ -134,6 +135,7 @@ class MemoryInstances(MemoryPort):
             raise NotFound("An actor's own words.")
         check(record, command)
         check_size(record, command)
+        check_live_size(record, command)
         check_snapshots(record, command)
         if command.generation not in (None, record.generation):
             raise Stale(f"Instance {record.id} has changed since.", "", "", {"instance": record.id})

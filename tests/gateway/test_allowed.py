@@ -27,6 +27,7 @@ CALLS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("shelve", "ShelveInstance", {}),
     ("shelveOffload", "OffloadInstance", {}),
     ("unshelve", "UnshelveInstance", {}),
+    ("changeSize", "ChangeInstanceSize", {"vcpus": 1}),
     ("delete", "DeleteInstance", {}),
 )
 #: What is being done to the instance: nothing, something short, something that reboots interrupt.

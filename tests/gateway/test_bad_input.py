@@ -120,6 +120,21 @@ OTHERS: list[tuple[str, Fields, grpc.StatusCode, str]] = [
     ("InstanceService.GetInstance", {"name": NOWHERE + "/"}, INVALID, "RESOURCE_NAME_INVALID"),
     ("InstanceService.GetInstance", {"name": "x" * 5000}, INVALID, "RESOURCE_NAME_INVALID"),
     ("InstanceService.GetInstance", {"name": "é☃"}, INVALID, "RESOURCE_NAME_INVALID"),
+    (
+        "InstanceService.ChangeInstanceSize",
+        {"name": NOWHERE, "memory_mb": 256},
+        MISSING,
+        "INSTANCE_NOT_FOUND",
+    ),
+    *(
+        (
+            "InstanceService.ChangeInstanceSize",
+            {"name": NOWHERE, field: n},
+            INVALID,
+            "FIELD_INVALID",
+        )
+        for field, n in (("memory_mb", 0), ("memory_mb", 1 << 31), ("vcpus", 0), ("vcpus", -1))
+    ),
     ("InstanceService.ListInstances", {"page_size": -1}, INVALID, "PAGE_SIZE_INVALID"),
     ("InstanceService.ListInstances", {"page_token": "stale"}, INVALID, "PAGE_TOKEN_INVALID"),
     ("InstanceService.ListInstances", {"page_token": "é"}, INVALID, "PAGE_TOKEN_INVALID"),

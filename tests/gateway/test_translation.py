@@ -147,6 +147,8 @@ def test_an_instance_has_every_field() -> None:
         "tags": ["blue"],
         "locked": True,
         "locked_reason": "audit",
+        "memory_mb": str(RECORD.flavor.memory_mb),
+        "vcpus": 1,
         "snapshots": [
             {"display_name": "monday", "disk_gb": 1, "create_time": "2026-01-05T00:00:00Z"}
         ],

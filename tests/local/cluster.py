@@ -7,10 +7,12 @@ actor drops it with all its tasks and makes a new one, which knows only what is 
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import libvirt
 
 from actors.conductor import ConductorActor
 from actors.drivers.libvirt.hypervisor import LibvirtHypervisor
@@ -66,7 +68,11 @@ from tests.sagas.points import TELLS, details_of
 
 PROJECT = ProjectId("3c6e7f0aa1b24c0d9e8f7a6b5c4d3e2f")
 USER = UserId("alice")
-MICRO = DEFAULT_FLAVORS[-1]
+_SCOPES = (libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+#: It can grow while it runs.
+MICRO = DEFAULT_FLAVORS[-1].evolve(
+    extra_specs={"novaray:max_memory_mb": "512", "novaray:max_vcpus": "4"}
+)
 #: Deleted instances can be restored for an hour.
 KEEPING = Policy(reclaim_seconds=3600.0)
 
@@ -301,6 +307,15 @@ class LocalCluster:
             for hypervisor in self.hypervisors.values()
             for guest in hypervisor.guests()
         }
+
+    def vcpus(self, instance: InstanceId) -> list[int]:
+        """What the guest has, and what its definition says."""
+        found = []
+        for one in self.hypervisors.values():
+            with one.hypervisor._use("count vCPUs") as conn, suppress(libvirt.libvirtError):
+                domain = conn.lookupByUUIDString(instance)
+                found += [domain.vcpusFlags(flag) for flag in _SCOPES]
+        return found
 
     def volumes(self) -> dict[str, str]:
         """The file below each disk, by the disk's name without the instance's id."""

@@ -50,6 +50,8 @@ STATES: Final[dict[str, set[str] | frozenset[str]]] = {
     "attach_interface": {"active", "paused", "stopped"},
     "detach_interface": {"active", "paused", "stopped"},
     "trigger_crash_dump": {"active", "paused", "rescued", "resized", "error"},
+    # Ours: a guest that stands still cannot give back what it is asked for.
+    "changeSize": {"active"},
 }
 
 #: What may be in flight besides nothing. Nova's words for the stages of a reboot are one of ours
@@ -78,7 +80,7 @@ LEFT_ALONE: Final[dict[str, set[str]]] = {
         *("rebuilding", "rescuing", "unrescuing"),
         *("resize_prep", "resize_migrating", "resize_finish"),
         *("resize_confirming", "resize_reverting"),
-        *("taking_snapshot", "restoring_snapshot", "deleting_snapshot"),
+        *("taking_snapshot", "restoring_snapshot", "deleting_snapshot", "changing_size"),
     }
 }
 
@@ -88,7 +90,6 @@ OURS: Final = {
     "takeSnapshot",
     "restoreSnapshot",
     "deleteSnapshot",
-    "change_size",
 }
 
 

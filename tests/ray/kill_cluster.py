@@ -64,7 +64,10 @@ from tests.sagas.points import details_of
 
 PROJECT = ProjectId("3c6e7f0aa1b24c0d9e8f7a6b5c4d3e2f")
 USER = UserId("alice")
-MICRO = DEFAULT_FLAVORS[-1]
+#: It can grow while it runs.
+MICRO = DEFAULT_FLAVORS[-1].evolve(
+    extra_specs={"novaray:max_memory_mb": "512", "novaray:max_vcpus": "4"}
+)
 
 #: A start, or an actor's way back; on a machine that others use too.
 _READY_SECONDS = 120.0

@@ -64,6 +64,7 @@ LEAVES_IT = frozenset(
         Action.DETACH_VOLUME,
         Action.TAKE_SNAPSHOT,
         Action.DELETE_SNAPSHOT,
+        Action.CHANGE_SIZE,
     }
 )
 

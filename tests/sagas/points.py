@@ -5,6 +5,7 @@ import uuid
 from actors.model.details import (
     AttachVolume,
     Backup,
+    ChangeSize,
     DetachVolume,
     Details,
     OfSnapshot,
@@ -83,6 +84,7 @@ def details_of(action: Action, source: BootSource = SOURCE) -> Details | None:
         Action.TAKE_SNAPSHOT: OfSnapshot(name="monday", layer=LAYER, ran=True),
         Action.RESTORE_SNAPSHOT: OfSnapshot(name="monday", layer=LAYER, ran=True),
         Action.DELETE_SNAPSHOT: OfSnapshot(name="monday", layer=LAYER, ran=True),
+        Action.CHANGE_SIZE: ChangeSize(vcpus=2, memory_mb=256),
         Action.UNSHELVE: Unshelve(),
         Action.ATTACH_VOLUME: AttachVolume(volume=VOLUME),
         Action.DETACH_VOLUME: DetachVolume(volume=VOLUME),

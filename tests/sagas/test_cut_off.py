@@ -35,6 +35,7 @@ BETWEEN_DISKS = {
     Action.TAKE_SNAPSHOT,
     Action.RESTORE_SNAPSHOT,
     Action.DELETE_SNAPSHOT,
+    Action.CHANGE_SIZE,
 }
 KEPT = [point for point in INTERRUPTED if action_of(point) not in BETWEEN_DISKS]
 

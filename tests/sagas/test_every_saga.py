@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from actors.model.errors import HypervisorRefused, Unavailable
-from actors.model.ids import RequestId
+from actors.model.flavor import Size
+from actors.model.ids import InstanceId, RequestId
 from actors.model.instance import VmState
 from actors.model.operation import Action, OperationRecord, OperationState
 from actors.model.volume import CreateVolume, VolumeStatus
-from tests.local.cluster import PROJECT, USER, LocalCluster, local_cluster
+from tests.local.cluster import MICRO, PROJECT, USER, LocalCluster, local_cluster
 from tests.sagas.points import (
     BEFORE,
     FORWARD,
@@ -81,9 +82,20 @@ async def assert_as_asked(cluster: LocalCluster, done: OperationRecord) -> None:
         record = await cluster.instances.get(done.instance)
         kept = [] if done.action is Action.DELETE_SNAPSHOT else ["monday"]
         assert [one.name for one in record.snapshots] == kept
+    if done.action is Action.CHANGE_SIZE:
+        await assert_size(cluster, done.instance, Size(vcpus=2, memory_mb=256))
     assert await cluster.told() == (
         0 if done.action is Action.DELETE else 2 if done.action is Action.RESCUE else 1
     )
+
+
+async def assert_size(cluster: LocalCluster, instance: InstanceId, size: Size) -> None:
+    """Record, claim and guest are of this size."""
+    record = await cluster.instances.get(instance)
+    assert (record.size_now, record.flavor) == (size, MICRO)
+    claimed = [usage.claimed for usage in await cluster.usages() if usage.instances]
+    assert [(one.vcpus, one.memory_mb) for one in claimed] == [(size.vcpus, size.memory_mb)]
+    assert set(cluster.vcpus(instance)) == {size.vcpus}
 
 
 def volumes(cluster: LocalCluster, last: Action | None, sequence: int = 2) -> dict[str, str]:
@@ -121,6 +133,8 @@ async def assert_as_before(cluster: LocalCluster, failed: OperationRecord) -> No
     assert await volume_status(cluster) == (
         VolumeStatus.IN_USE if attached else VolumeStatus.AVAILABLE
     )
+    if failed.action is Action.CHANGE_SIZE:
+        await assert_size(cluster, failed.instance, MICRO.size)
     assert await cluster.told() == (2 if Action.RESCUE in before else 1)
     assert record.name == "vm"
     assert [one.name for one in record.snapshots] == (

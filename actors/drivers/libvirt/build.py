@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from actors.drivers.libvirt import tuning
+from actors.drivers.libvirt import live_size, tuning
 from actors.drivers.libvirt.device_xml import (
     Balloon,
     Controller,
@@ -21,7 +21,6 @@ from actors.drivers.libvirt.device_xml import (
 )
 from actors.drivers.libvirt.domain_xml import (
     Clock,
-    Cpu,
     Domain,
     Entry,
     Features,
@@ -84,6 +83,7 @@ class Place:
 def domain_of(record: InstanceRecord, sequence: int, place: Place) -> Domain:
     """The domain of an instance."""
     flavor = record.flavor
+    most_vcpus, vcpus = live_size.vcpus(record, place.virt_type)
     return Domain(
         kind=place.virt_type,
         # Unique on every host the instance may come to; tenants' names are not.
@@ -91,14 +91,16 @@ def domain_of(record: InstanceRecord, sequence: int, place: Place) -> Domain:
         uuid=record.id,
         title=_title(record.name),
         instance=instance_element(record, sequence),
-        memory_kib=flavor.memory_mb * 1024,
-        vcpus=flavor.vcpus,
+        memory_kib=record.size_now.memory_mb * 1024,
+        max_memory=live_size.max_memory(flavor),
+        vcpus=most_vcpus,
+        current_vcpus=vcpus,
+        each_vcpu=live_size.each_vcpu(record, place.virt_type),
         os=_os(record, place),
         sysinfo=Sysinfo((Entry("manufacturer", "novaray"), Entry("product", _PRODUCT))),
-        cputune=tuning.cpu_tune(flavor, place.virt_type),
+        cputune=tuning.cpu_tune(flavor, place.virt_type, record.size_now.vcpus),
         features=Features(tcg_cache_kib=_TCG_CACHE_KIB if place.virt_type == "qemu" else None),
-        # TCG has nothing to pass through: its default is as fast as any.
-        cpu=Cpu("host-model") if place.virt_type == KVM else None,
+        cpu=live_size.cpu(record, place.virt_type),
         clock=Clock(timers=_TIMERS),
         disks=(
             _root_disk(record, place),
@@ -113,6 +115,7 @@ def domain_of(record: InstanceRecord, sequence: int, place: Place) -> Domain:
         # 2.5 MB of a guest's memory on the host, and no processor time (ADR 0014).
         graphics=Graphics(),
         video=Video(),
+        memories=live_size.modules(record),
         balloon=Balloon(),
         rng=tuning.rng(flavor),
         watchdog=tuning.watchdog(flavor),

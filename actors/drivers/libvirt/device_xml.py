@@ -119,6 +119,23 @@ class Controller(Element):
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryModule(Element):
+    """``<memory>`` below ``<devices>``: a DIMM. The guest has it, or it has not: there is no half.
+
+    The alias is ours, and the same whenever the domain is defined: libvirt keeps those that begin
+    with ``ua-``.
+    """
+
+    TAG: ClassVar[str] = "memory"
+
+    kib: int = field(metadata=at("target/size"))
+    alias: str = field(default="", metadata=at("alias/@name"))
+    unit: str = field(default="KiB", metadata=at("target/size/@unit"))
+    node: int = field(default=0, metadata=at("target/node"))
+    model: str = field(default="dimm", metadata=at("@model"))
+
+
+@dataclass(frozen=True, slots=True)
 class Balloon(Element):
     """``<memballoon>``."""
 

@@ -9,6 +9,7 @@ from actors.drivers.libvirt.device_xml import (
     Disk,
     Graphics,
     Interface,
+    MemoryModule,
     Rng,
     Serial,
     Video,
@@ -76,12 +77,49 @@ class Features(Element):
 
 
 @dataclass(frozen=True, slots=True)
+class NumaCell(Element):
+    """``<cell>``: where memory modules belong; libvirt wants one of a guest that can have any."""
+
+    TAG: ClassVar[str] = "cell"
+
+    #: ``0-3``: all vCPUs that there can be.
+    cpus: str = field(metadata=at("@cpus"))
+    #: KiB that the guest boots with.
+    memory_kib: int = field(metadata=at("@memory"))
+    id: int = field(default=0, metadata=at("@id"))
+    unit: str = field(default="KiB", metadata=at("@unit"))
+
+
+@dataclass(frozen=True, slots=True)
+class MaxMemory(Element):
+    """``<maxMemory>``: so many KiB with all modules."""
+
+    TAG: ClassVar[str] = "maxMemory"
+
+    kib: int = field(metadata=at(""))
+    slots: int = field(metadata=at("@slots"))
+    unit: str = field(default="KiB", metadata=at("@unit"))
+
+
+@dataclass(frozen=True, slots=True)
+class Vcpu(Element):
+    """``<vcpu>`` of ``<vcpus>``: whether it is there, and can be taken away."""
+
+    TAG: ClassVar[str] = "vcpu"
+
+    id: int = field(metadata=at("@id"))
+    enabled: bool = field(metadata=at("@enabled"))
+    hotpluggable: bool = field(metadata=at("@hotpluggable"))
+
+
+@dataclass(frozen=True, slots=True)
 class Cpu(Element):
     """``<cpu>``."""
 
     TAG: ClassVar[str] = "cpu"
 
-    mode: str = field(metadata=at("@mode"))
+    mode: str | None = field(default=None, metadata=at("@mode"))
+    numa: NumaCell | None = field(default=None, metadata=at("numa"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +153,14 @@ class Domain(Element):
     name: str = field(metadata=at("name"))
     uuid: str = field(metadata=at("uuid"))
     memory_kib: int = field(metadata=at("memory"))
+    #: All that there can be.
     vcpus: int = field(metadata=at("vcpu"))
     os: Os = field(metadata=at(""))
+    #: Of these there are so many; None for all.
+    current_vcpus: int | None = field(default=None, metadata=at("vcpu/@current"))
+    each_vcpu: tuple[Vcpu, ...] = field(default=(), metadata=at("vcpus"))
+    #: None where no module can be added.
+    max_memory: MaxMemory | None = field(default=None, metadata=at(""))
     cputune: CpuTune | None = field(default=None, metadata=at(""))
     title: str | None = field(default=None, metadata=at("title"))
     #: None: somebody else's domain.
@@ -134,6 +178,7 @@ class Domain(Element):
     serials: tuple[Serial, ...] = field(default=(), metadata=at("devices"))
     graphics: Graphics | None = field(default=None, metadata=at("devices"))
     video: Video | None = field(default=None, metadata=at("devices"))
+    memories: tuple[MemoryModule, ...] = field(default=(), metadata=at("devices"))
     balloon: Balloon | None = field(default=None, metadata=at("devices"))
     rng: Rng | None = field(default=None, metadata=at("devices"))
     watchdog: Watchdog | None = field(default=None, metadata=at("devices"))

@@ -108,7 +108,7 @@ class _Slot:
 
     def write(self, owner: type[Element], node: ET.Element, value: object) -> None:
         """Put a value that is not None below ``node``."""
-        if value is False and not self.attribute:
+        if value == () or (value is False and not self.attribute):
             return
         for tag in self.parents:
             node = _ensure(node, owner.qualified(tag))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import libvirt
 
-from actors.drivers.libvirt import accelerator, consoles, counters, domains
+from actors.drivers.libvirt import accelerator, consoles, counters, domains, live_size
 from actors.drivers.libvirt.build import TEST, Place, domain_of, volume_disks
 from actors.drivers.libvirt.connection import Connection
 from actors.drivers.libvirt.direct_io import cache_mode
@@ -32,6 +32,7 @@ from actors.drivers.libvirt.volume_files import VolumeFiles
 from actors.model.console import ConsoleKind, Screenshot
 from actors.model.diagnostics import Diagnostics
 from actors.model.errors import Conflict
+from actors.model.flavor import Size
 from actors.model.guest_data import GuestData
 from actors.model.host import Inventory
 from actors.model.ids import InstanceId, SnapshotId, VolumeId
@@ -334,6 +335,40 @@ class LibvirtHypervisor:
                 return True
             disks = volume_disks(record, self._volume_paths(record), self._cache_mode)
             return plug(found[0], disks, self._volumes.owns, ask=ask)
+
+    def check_size(self, record: InstanceRecord, size: Size) -> None:
+        """Let a guest that runs be given this size, or say why not.
+
+        Raises:
+            Conflict: Its accelerator cannot change vCPUs, or it was started without slots.
+        """
+        with self._use(f"look at instance {record.id}") as conn:
+            found = domains.find(conn, record.id)
+            if found is not None and found[0].isActive():
+                live_size.check(found[0], record, size, self._virt_type(conn))
+
+    def change_size(self, record: InstanceRecord, ask: bool) -> bool:
+        """Give a guest that runs what its record says."""
+        with self._use(f"change the size of instance {record.id}") as conn:
+            found = domains.find(conn, record.id)
+            if found is None or not found[0].isActive():
+                return True
+            try:
+                return live_size.change(found[0], record, self._virt_type(conn), ask=ask)
+            except libvirt.libvirtError:
+                if found[0].isActive():
+                    raise
+                return True  # it has ended meanwhile: its next start has what the record says
+
+    def guest_size(self, record: InstanceRecord) -> Size | None:
+        """What a guest that runs has. The test driver's memory is that of its start."""
+        with self._use(f"look at instance {record.id}") as conn:
+            found = domains.find(conn, record.id)
+            if found is None or not found[0].isActive() or self._settings.is_test:
+                return None
+            with domains.Tolerate(libvirt.VIR_ERR_OPERATION_INVALID):  # it has ended meanwhile
+                return live_size.size_of(found[0], record)
+            return None
 
     def _volume_paths(self, record: InstanceRecord) -> dict[VolumeId, Path]:
         return {one.volume: self._volumes.path(one.volume) for one in record.volumes}

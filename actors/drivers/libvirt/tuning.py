@@ -18,7 +18,7 @@ _TCG: Final = "qemu"
 _PERIOD: Final = 100_000
 
 
-def cpu_tune(flavor: Flavor, virt_type: str) -> CpuTune | None:
+def cpu_tune(flavor: Flavor, virt_type: str, vcpus: int) -> CpuTune | None:
     """Shares and quota of a guest.
 
     libvirt tells TCG's vCPU threads apart as little as QEMU once did, and puts none into a cgroup
@@ -28,7 +28,7 @@ def cpu_tune(flavor: Flavor, virt_type: str) -> CpuTune | None:
     shares = number(specs, "quota:cpu_shares")
     period, quota = number(specs, "quota:cpu_period"), number(specs, "quota:cpu_quota")
     if virt_type == _TCG and quota is not None:
-        tune = CpuTune(shares, global_period=period or _PERIOD, global_quota=quota * flavor.vcpus)
+        tune = CpuTune(shares, global_period=period or _PERIOD, global_quota=quota * vcpus)
     else:
         tune = CpuTune(shares, period, quota)
     return tune if any(astuple(tune)) else None

@@ -1,4 +1,4 @@
-"""resize, resize-confirm, resize-revert: another flavor, and then for good or not."""
+"""resize, resize-confirm, resize-revert, and set-size, which needs no restart."""
 
 from typing import Annotated
 
@@ -6,7 +6,14 @@ import typer
 
 from gateway.cli import complete
 from gateway.cli.commands.each import act
-from gateway.cli.options import REMAKE, FormatOption, PollOption, ServersArgument, command
+from gateway.cli.options import (
+    REMAKE,
+    FormatOption,
+    PollOption,
+    ServerArgument,
+    ServersArgument,
+    command,
+)
 from gateway.cli.session import Session, open_session
 
 app = typer.Typer()
@@ -66,6 +73,51 @@ def resize(
         "resize",
         [server],
         lambda name, request_id: client.resize_instance(name, request_id, wanted),
+        poll=poll,
+    )
+
+
+@command(
+    app,
+    "set-size",
+    REMAKE,
+    "nova set-size MyFirstInstance --memory 1024",
+    "nova set-size --poll web1 --memory 2048 --vcpus 4",
+)
+def set_size(
+    ctx: typer.Context,
+    server: ServerArgument,
+    memory: Annotated[
+        int | None,
+        typer.Option(
+            "--memory",
+            metavar="MIB",
+            min=1,
+            help="Memory, in steps of 128 MiB above its flavor's.",
+            show_default=False,
+        ),
+    ] = None,
+    vcpus: Annotated[
+        int | None,
+        typer.Option(
+            "--vcpus",
+            metavar="N",
+            min=1,
+            help="vCPUs. They can be changed where the host has KVM.",
+            show_default=False,
+        ),
+    ] = None,
+    poll: PollOption = False,
+    form: FormatOption = None,
+) -> None:
+    """Give a server that runs more memory, or take it back, within what its flavor allows."""
+    session = open_session(ctx, form)
+    client = session.client
+    act(
+        session,
+        "change the size of",
+        [server],
+        lambda name, request_id: client.change_size(name, request_id, memory, vcpus),
         poll=poll,
     )
 

@@ -145,6 +145,10 @@ def properties(
         "user_id": instance.user,
     }
     found |= {f"{label} network": ", ".join(ips) for label, ips in _by_network(instance)}
+    size, flavor = _size(instance), instance.flavor
+    if size != {"memory_mb": flavor.memory_mb, "vcpus": flavor.vcpus}:
+        # What its guest has by now; Nova knows no such thing.
+        found |= size
     if instance.HasField("fault"):
         found["fault"] = "\n".join(fault_lines(instance.fault))
     if admin_password:
@@ -208,6 +212,7 @@ def as_json(instance: Instance) -> dict[str, Json]:
             "ephemeral_gb": instance.flavor.ephemeral_gb,
             "swap_mb": instance.flavor.swap_mb,
         },
+        **_size(instance),
         "image": {"id": last_part(instance.image), "name": instance.image_display_name},
         "host": instance.host or None,
         "host_id": instance.host_hash or None,
@@ -229,6 +234,14 @@ def as_json(instance: Instance) -> dict[str, Json]:
         "launched": json_time(instance.launch_time),
         "terminated": json_time(instance.terminate_time),
         "etag": instance.etag,
+    }
+
+
+def _size(instance: Instance) -> dict[str, Json]:
+    """What its guest may use. A server of before says nothing of it: then it is the flavor's."""
+    return {
+        "memory_mb": instance.memory_mb or instance.flavor.memory_mb,
+        "vcpus": instance.vcpus or instance.flavor.vcpus,
     }
 
 

@@ -96,6 +96,8 @@ def instance_message(
         tags=record.tags,
         locked=record.lock is not None,
         locked_reason=record.lock.reason if record.lock else "",
+        memory_mb=record.size_now.memory_mb,
+        vcpus=record.size_now.vcpus,
         snapshots=[_snapshot(one) for one in record.snapshots],
         rescue_image=f"images/{record.rescue.source.image}" if record.rescue else "",
         volumes=[_volume(record.project, volume) for volume in record.volumes],

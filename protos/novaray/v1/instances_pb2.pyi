@@ -442,6 +442,8 @@ class Instance(_message.Message):
     RESCUE_IMAGE_FIELD_NUMBER: _builtins.int
     VOLUMES_FIELD_NUMBER: _builtins.int
     SNAPSHOTS_FIELD_NUMBER: _builtins.int
+    MEMORY_MB_FIELD_NUMBER: _builtins.int
+    VCPUS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`projects/{project}/instances/{uuid}`."""
     uid: _builtins.str
@@ -486,6 +488,10 @@ class Instance(_message.Message):
     """Why it is locked. Output only."""
     rescue_image: _builtins.str
     """`images/{id}` it is rescued with; empty while it is not. Output only."""
+    memory_mb: _builtins.int
+    """MiB of memory that its guest may use: its flavor's, unless that was changed since. Output only."""
+    vcpus: _builtins.int
+    """vCPUs that its guest may use, in the same way. Output only."""
     @_builtins.property
     def flavor(self) -> _flavors_pb2.Flavor:
         """Its size: a copy that later edits of the flavor do not reach. Output only."""
@@ -566,10 +572,12 @@ class Instance(_message.Message):
         rescue_image: _builtins.str = ...,
         volumes: _abc.Iterable[Global___InstanceVolume] | None = ...,
         snapshots: _abc.Iterable[Global___InstanceSnapshot] | None = ...,
+        memory_mb: _builtins.int = ...,
+        vcpus: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "fault", b"fault", "flavor", b"flavor", "launch_time", b"launch_time", "terminate_time", b"terminate_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "availability_zone", b"availability_zone", "config_drive", b"config_drive", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "fault", b"fault", "flavor", b"flavor", "host", b"host", "host_hash", b"host_hash", "hostname", b"hostname", "image", b"image", "image_display_name", b"image_display_name", "key_name", b"key_name", "launch_time", b"launch_time", "locked", b"locked", "locked_reason", b"locked_reason", "metadata", b"metadata", "name", b"name", "operation", b"operation", "power_state", b"power_state", "rescue_image", b"rescue_image", "snapshots", b"snapshots", "state", b"state", "tags", b"tags", "task_state", b"task_state", "terminate_time", b"terminate_time", "uid", b"uid", "update_time", b"update_time", "user", b"user", "vm_state", b"vm_state", "volumes", b"volumes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "availability_zone", b"availability_zone", "config_drive", b"config_drive", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "fault", b"fault", "flavor", b"flavor", "host", b"host", "host_hash", b"host_hash", "hostname", b"hostname", "image", b"image", "image_display_name", b"image_display_name", "key_name", b"key_name", "launch_time", b"launch_time", "locked", b"locked", "locked_reason", b"locked_reason", "memory_mb", b"memory_mb", "metadata", b"metadata", "name", b"name", "operation", b"operation", "power_state", b"power_state", "rescue_image", b"rescue_image", "snapshots", b"snapshots", "state", b"state", "tags", b"tags", "task_state", b"task_state", "terminate_time", b"terminate_time", "uid", b"uid", "update_time", b"update_time", "user", b"user", "vcpus", b"vcpus", "vm_state", b"vm_state", "volumes", b"volumes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -801,6 +809,8 @@ class InstanceOperationMetadata(_message.Message):
         """Bring a kept disk back."""
         ACTION_DELETE_SNAPSHOT: InstanceOperationMetadata._Action.ValueType  # 27
         """Do not keep a disk any more."""
+        ACTION_CHANGE_SIZE: InstanceOperationMetadata._Action.ValueType  # 28
+        """Change its memory or its vCPUs while it runs."""
 
     class Action(_Action, metaclass=_ActionEnumTypeWrapper):
         """What was asked."""
@@ -861,6 +871,8 @@ class InstanceOperationMetadata(_message.Message):
     """Bring a kept disk back."""
     ACTION_DELETE_SNAPSHOT: InstanceOperationMetadata.Action.ValueType  # 27
     """Do not keep a disk any more."""
+    ACTION_CHANGE_SIZE: InstanceOperationMetadata.Action.ValueType  # 28
+    """Change its memory or its vCPUs while it runs."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -2090,6 +2102,53 @@ class RevertInstanceResizeRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RevertInstanceResizeRequest: _TypeAlias = RevertInstanceResizeRequest  # noqa: Y015
+
+@_typing.final
+class ChangeInstanceSizeRequest(_message.Message):
+    """Request of ChangeInstanceSize."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MEMORY_MB_FIELD_NUMBER: _builtins.int
+    VCPUS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/instances/{uuid}`."""
+    etag: _builtins.str
+    """Only if the instance still has this etag."""
+    request_id: _builtins.str
+    """A UUID: the same request acts once."""
+    memory_mb: _builtins.int
+    """MiB of memory, in steps of 128 MiB above the flavor's own (larger steps where there would be more than 32). Not
+    given: as it is.
+    """
+    vcpus: _builtins.int
+    """vCPUs. Not given: as they are."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        memory_mb: _builtins.int | None = ...,
+        vcpus: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_memory_mb", b"_memory_mb", "_vcpus", b"_vcpus", "memory_mb", b"memory_mb", "vcpus", b"vcpus"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_memory_mb", b"_memory_mb", "_vcpus", b"_vcpus", "etag", b"etag", "memory_mb", b"memory_mb", "name", b"name", "request_id", b"request_id", "vcpus", b"vcpus"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__memory_mb: _TypeAlias = _typing.Literal["memory_mb"]  # noqa: Y015
+    _WhichOneofArgType__memory_mb: _TypeAlias = _typing.Literal["_memory_mb", b"_memory_mb"]  # noqa: Y015
+    _WhichOneofReturnType__vcpus: _TypeAlias = _typing.Literal["vcpus"]  # noqa: Y015
+    _WhichOneofArgType__vcpus: _TypeAlias = _typing.Literal["_vcpus", b"_vcpus"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_mb) -> _WhichOneofReturnType__memory_mb | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__vcpus) -> _WhichOneofReturnType__vcpus | None: ...
+
+Global___ChangeInstanceSizeRequest: _TypeAlias = ChangeInstanceSizeRequest  # noqa: Y015
 
 @_typing.final
 class CreateInstanceImageRequest(_message.Message):

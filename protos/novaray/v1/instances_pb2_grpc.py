@@ -155,6 +155,11 @@ class InstanceServiceStub:
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.ChangeInstanceSize = channel.unary_unary(
+                '/novaray.v1.InstanceService/ChangeInstanceSize',
+                request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ChangeInstanceSizeRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
         self.TakeInstanceSnapshot = channel.unary_unary(
                 '/novaray.v1.InstanceService/TakeInstanceSnapshot',
                 request_serializer=protos_dot_novaray_dot_v1_dot_instances__pb2.TakeInstanceSnapshotRequest.SerializeToString,
@@ -392,6 +397,15 @@ class InstanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ChangeInstanceSize(self, request, context):
+        """Gives a guest that runs more memory or vCPUs, or takes them back: no less than its flavor has, and no more than the
+        flavor's `novaray:max_memory_mb` and `novaray:max_vcpus`. The guest goes on meanwhile. One that does not give back
+        what it is asked for has the change undone. vCPUs change under KVM only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def TakeInstanceSnapshot(self, request, context):
         """Keeps the instance's disk as it is now, on its host; the guest runs on. At most 32 are kept. What the guest holds in
         memory and has not written is not in it, as after a power cut.
@@ -594,6 +608,11 @@ def add_InstanceServiceServicer_to_server(servicer, server):
             'RevertInstanceResize': grpc.unary_unary_rpc_method_handler(
                     servicer.RevertInstanceResize,
                     request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ChangeInstanceSize': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeInstanceSize,
+                    request_deserializer=protos_dot_novaray_dot_v1_dot_instances__pb2.ChangeInstanceSizeRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'TakeInstanceSnapshot': grpc.unary_unary_rpc_method_handler(
@@ -1282,6 +1301,33 @@ class InstanceService:
             target,
             '/novaray.v1.InstanceService/RevertInstanceResize',
             protos_dot_novaray_dot_v1_dot_instances__pb2.RevertInstanceResizeRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeInstanceSize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/novaray.v1.InstanceService/ChangeInstanceSize',
+            protos_dot_novaray_dot_v1_dot_instances__pb2.ChangeInstanceSizeRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

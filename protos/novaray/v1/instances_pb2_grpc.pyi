@@ -94,6 +94,11 @@ class InstanceServiceStub:
     """Keeps the new size: what was kept of the old one is given back."""
     RevertInstanceResize: _grpc.UnaryUnaryMultiCallable[_instances_pb2.RevertInstanceResizeRequest, _operations_pb2.Operation]
     """Brings size and disk back as they were; what was written since the resize is lost."""
+    ChangeInstanceSize: _grpc.UnaryUnaryMultiCallable[_instances_pb2.ChangeInstanceSizeRequest, _operations_pb2.Operation]
+    """Gives a guest that runs more memory or vCPUs, or takes them back: no less than its flavor has, and no more than the
+    flavor's `novaray:max_memory_mb` and `novaray:max_vcpus`. The guest goes on meanwhile. One that does not give back
+    what it is asked for has the change undone. vCPUs change under KVM only.
+    """
     TakeInstanceSnapshot: _grpc.UnaryUnaryMultiCallable[_instances_pb2.TakeInstanceSnapshotRequest, _operations_pb2.Operation]
     """Keeps the instance's disk as it is now, on its host; the guest runs on. At most 32 are kept. What the guest holds in
     memory and has not written is not in it, as after a power cut.
@@ -188,6 +193,11 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     """Keeps the new size: what was kept of the old one is given back."""
     RevertInstanceResize: _aio.UnaryUnaryMultiCallable[_instances_pb2.RevertInstanceResizeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Brings size and disk back as they were; what was written since the resize is lost."""
+    ChangeInstanceSize: _aio.UnaryUnaryMultiCallable[_instances_pb2.ChangeInstanceSizeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Gives a guest that runs more memory or vCPUs, or takes them back: no less than its flavor has, and no more than the
+    flavor's `novaray:max_memory_mb` and `novaray:max_vcpus`. The guest goes on meanwhile. One that does not give back
+    what it is asked for has the change undone. vCPUs change under KVM only.
+    """
     TakeInstanceSnapshot: _aio.UnaryUnaryMultiCallable[_instances_pb2.TakeInstanceSnapshotRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Keeps the instance's disk as it is now, on its host; the guest runs on. At most 32 are kept. What the guest holds in
     memory and has not written is not in it, as after a power cut.
@@ -417,6 +427,17 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Brings size and disk back as they were; what was written since the resize is lost."""
+
+    @_abc_1.abstractmethod
+    def ChangeInstanceSize(
+        self,
+        request: _instances_pb2.ChangeInstanceSizeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Gives a guest that runs more memory or vCPUs, or takes them back: no less than its flavor has, and no more than the
+        flavor's `novaray:max_memory_mb` and `novaray:max_vcpus`. The guest goes on meanwhile. One that does not give back
+        what it is asked for has the change undone. vCPUs change under KVM only.
+        """
 
     @_abc_1.abstractmethod
     def TakeInstanceSnapshot(

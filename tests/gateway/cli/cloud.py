@@ -235,6 +235,8 @@ class Cloud:
             etag='W/"7"',
             operation=f"operations/{uid}.1",
             config_drive=True,
+            memory_mb=512,
+            vcpus=1,
         )
         if address:
             instance.addresses.add(
@@ -470,6 +472,9 @@ class Instances(DiskMethods, Service, instances_pb2_grpc.InstanceServiceServicer
 
     def RevertInstanceResize(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._change(request, context, "REVERT_RESIZE", "RevertInstanceResize")
+
+    def ChangeInstanceSize(self, request: Any, context: Any) -> operations_pb2.Operation:
+        return self._change(request, context, "CHANGE_SIZE", "ChangeInstanceSize")
 
     def AttachVolume(self, request: Any, context: Any) -> operations_pb2.Operation:
         return self._change(request, context, "ATTACH_VOLUME", "AttachVolume")

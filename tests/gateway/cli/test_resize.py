@@ -33,3 +33,24 @@ def test_a_server_that_is_called_confirm_goes_by_its_id(cloud: Cloud, nova: Nova
     assert nova("resize", cloud.first.uid, "m1.small").ok
     (request,) = cloud.requests("ResizeInstance")
     assert request.name == cloud.first.name
+
+
+def test_another_size_says_only_what_is_to_change(cloud: Cloud, nova: Nova) -> None:
+    said = nova("set-size", "MyFirstInstance", "--memory", "1024").ok
+    assert "change the size of server MyFirstInstance" in said
+    assert nova("set-size", "MyFirstInstance", "--vcpus", "2").ok
+    memory, vcpus = cloud.requests("ChangeInstanceSize")
+    assert (memory.name, memory.memory_mb, memory.HasField("vcpus")) == (
+        cloud.first.name,
+        1024,
+        False,
+    )
+    assert (vcpus.vcpus, vcpus.HasField("memory_mb")) == (2, False)
+
+
+def test_a_changed_size_is_shown(cloud: Cloud, nova: Nova) -> None:
+    assert "memory_mb" not in nova("show", "MyFirstInstance").ok
+    cloud.first.memory_mb, cloud.first.vcpus = 1024, 1
+    shown = nova("show", "MyFirstInstance").ok
+    assert "memory_mb" in shown
+    assert "1024" in shown

@@ -33,6 +33,7 @@ SCREENS = {
     "snapshot-delete": ("snapshot-delete", "MyFirstInstance", "before-upgrade"),
     "clone": ("clone", "MyFirstInstance", "MySecondInstance"),
     "resize": ("resize", "MyFirstInstance", "m1.small"),
+    "set-size": ("set-size", "MyFirstInstance", "--memory", "1024"),
     "resize-confirm": ("resize", "confirm", "MyFirstInstance"),
     "resize-revert": ("resize-revert", "MyFirstInstance"),
     "list-long": ("list", "--long", "--all-projects"),

@@ -27,6 +27,8 @@ from protos.novaray.v1 import (
     consoles_pb2_grpc,
     diagnostics_pb2,
     diagnostics_pb2_grpc,
+    flavors_pb2,
+    flavors_pb2_grpc,
     hosts_pb2,
     hosts_pb2_grpc,
     images_pb2,
@@ -81,6 +83,7 @@ class Client:
         self._hosts: Any = hosts_pb2_grpc.HostServiceStub(self._channel)
         self._consoles: Any = consoles_pb2_grpc.ConsoleServiceStub(self._channel)
         self._diagnostics: Any = diagnostics_pb2_grpc.DiagnosticsServiceStub(self._channel)
+        self._flavors: Any = flavors_pb2_grpc.FlavorServiceStub(self._channel)
         self._images: Any = images_pb2_grpc.ImageServiceStub(self._channel)
         self._volumes: Any = volumes_pb2_grpc.VolumeServiceStub(self._channel)
         stub: Any = operations_pb2_grpc.OperationsStub
@@ -107,6 +110,19 @@ class Client:
         )
         operation = self._instances.CreateInstance(request, timeout=_CALL_SECONDS)
         return Boot(metadata(operation).instance, operation.name)
+
+    def new_flavor(self, name: str, memory_mb: int, **extra_specs: str) -> str:
+        """Make a flavor; its id. ``novaray__max_vcpus`` is ``novaray:max_vcpus``."""
+        flavor = flavors_pb2.Flavor(
+            display_name=name,
+            vcpus=1,
+            memory_mb=memory_mb,
+            public=True,
+            extra_specs={key.replace("__", ":"): value for key, value in extra_specs.items()},
+        )
+        request = flavors_pb2.CreateFlavorRequest(flavor=flavor, request_id=str(uuid.uuid4()))
+        made: str = self._flavors.CreateFlavor(request, timeout=_CALL_SECONDS).name
+        return made.removeprefix("flavors/")
 
     def new_volume(self, *, size_gb: int, image: str = "") -> str:
         """Make a volume; its resource name."""

@@ -1,13 +1,15 @@
 """Who may claim and release, and what a host's report changes."""
 
+from dataclasses import replace
+
 import pytest
 
-from actors.model.errors import AlreadyExists, Cancelled, NotFound, NoValidHost
+from actors.model.errors import AlreadyExists, Cancelled, Exhausted, NotFound, NoValidHost
 from actors.model.host import Claim, HostRecord, HostState, Part
 from actors.model.ids import HostId, InstanceId
 from actors.placement import ledger as module
 from actors.placement.ledger import ClaimLedger, Heard
-from actors.ports.scheduler import Release
+from actors.ports.scheduler import ClaimRequest, Release
 from tests.unit.placement.fleets import NOW, host, inventory, needs, report, request
 
 DOWN_AFTER = 15.0
@@ -349,3 +351,49 @@ def test_a_disabled_host_takes_nothing_and_is_forgiven_when_enabled(key: str) ->
 def test_a_host_nobody_knows_cannot_be_disabled() -> None:
     with pytest.raises(NotFound):
         ledger_of(host("h1")).set_enabled("h9", False, "", NOW)
+
+
+def in_place(sequence: int, memory_mb: int, vcpus: int = 1) -> ClaimRequest:
+    return replace(request(sequence=sequence, resources=needs(vcpus, memory_mb)), in_place=True)
+
+
+def test_a_claim_grows_where_it_is_and_shrinks_again() -> None:
+    ledger = ledger_of(host("h1"), host("h2"))
+    first = ledger.claim(request())
+    for sequence, memory_mb in ((2, 3072), (2, 3072), (3, 512)):
+        claim = ledger.claim(in_place(sequence, memory_mb))
+        assert (claim.host_id, claim.resources.memory_mb) == (first.host_id, memory_mb)
+        assert claim.sequence == sequence
+        assert sorted(used(ledger).values()) == [(0, 0), (1, memory_mb)]
+    assert restarted(ledger).claims == ledger.claims
+
+
+def test_a_claim_that_has_no_room_to_grow_stays_as_it_is() -> None:
+    ledger = ledger_of(host("h1"))
+    held = ledger.claim(request())
+    with pytest.raises(Exhausted, match="no room for 3073 MiB of memory and 4 vCPUs more") as full:
+        ledger.claim(in_place(2, 4097, 5))
+    assert full.value.reason == "HOST_HAS_NO_ROOM"
+    assert ledger.claims == (held,)
+    # What does not grow fits, however little there is.
+    assert ledger.claim(in_place(2, 4096)).resources.memory_mb == 4096
+
+
+def test_what_shrinks_fits_on_a_host_that_has_shrunk() -> None:
+    ledger = ledger_of(host("h1"))
+    ledger.claim(request(resources=needs(2, 2048)))
+    small = report("h1", inventory=inventory(1, 1024))
+    ledger.report(small, NOW, AT)
+    assert ledger.claim(in_place(2, 1024)).resources == needs(1, 1024)
+    with pytest.raises(Exhausted):
+        ledger.claim(in_place(3, 1536))
+
+
+def test_a_late_change_of_a_claim_changes_nothing() -> None:
+    ledger = ledger_of(host("h1"))
+    with pytest.raises(Cancelled):
+        ledger.claim(in_place(2, 1024))
+    held = ledger.claim(request(sequence=5))
+    with pytest.raises(Cancelled):
+        ledger.claim(in_place(4, 2048))
+    assert ledger.claims == (held,)

@@ -12,6 +12,7 @@ from actors.drivers.libvirt.device_xml import (
     Disk,
     Graphics,
     Interface,
+    MemoryModule,
     Rng,
     Serial,
     Video,
@@ -23,9 +24,12 @@ from actors.drivers.libvirt.domain_xml import (
     Domain,
     Entry,
     Features,
+    MaxMemory,
+    NumaCell,
     Os,
     Sysinfo,
     Timer,
+    Vcpu,
 )
 from actors.drivers.libvirt.element import Element
 from actors.drivers.libvirt.metadata_xml import FlavorElement, InstanceElement
@@ -55,6 +59,9 @@ ELEMENTS: dict[str, Element] = {
             "/nvram",
             "host",
         ),
+        current_vcpus=1,
+        each_vcpu=(Vcpu(1, True, False),),
+        max_memory=MaxMemory(3, 4, "MiB"),
         cputune=CpuTune(2, 3, 4, 5, 6),
         title="title",
         instance=InstanceElement(
@@ -68,7 +75,7 @@ ELEMENTS: dict[str, Element] = {
         ),
         sysinfo=Sysinfo((Entry("product", "product"),), "hwinfo"),
         features=Features(acpi=False, apic=False, tcg_cache_kib=8),
-        cpu=Cpu("host-passthrough"),
+        cpu=Cpu("host-passthrough", NumaCell("0-1", 1, 2, "MiB")),
         clock=Clock("localtime", (Timer("tsc", "discard", True),)),
         on_poweroff="preserve",
         on_reboot="destroy",
@@ -97,6 +104,7 @@ ELEMENTS: dict[str, Element] = {
         serials=(Serial("/console", "pipe", "off", 1),),
         graphics=Graphics("spice", "socket"),
         video=Video("virtio"),
+        memories=(MemoryModule(1, "ua-memory-0", "MiB", 1, "nvdimm"),),
         balloon=Balloon("none", 20),
         rng=Rng("virtio-transitional", "egd", "/dev/random", 1, 2),
         watchdog=Watchdog("reset", "ib700"),

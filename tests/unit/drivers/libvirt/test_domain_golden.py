@@ -10,6 +10,7 @@ import pytest
 from actors.drivers.libvirt.build import Place, domain_of
 from actors.drivers.libvirt.domain_xml import Domain
 from actors.drivers.libvirt.element import Element
+from actors.model.flavor import Size
 from actors.model.instance import InstanceRecord
 from actors.ports.hypervisor import BootFiles
 from tests.contract import records
@@ -63,7 +64,14 @@ def domains() -> dict[str, Element]:
     uefi = records.flavor(512).evolve(
         swap_mb=100, extra_specs={"hw:firmware_type": "uefi", "hw_rng:allowed": "no"}
     )
+    grows = records.flavor(512, 2).evolve(
+        extra_specs={"novaray:max_memory_mb": "1024", "novaray:max_vcpus": "4"}
+    )
+    grown = records.instance(ID, size=grows).evolve(size=Size(vcpus=3, memory_mb=768))
     return {
+        "qemu-live-size": built(grown, place("qemu", disk)),
+        "kvm-live-size": built(grown, place("kvm", disk)),
+        "test-live-size": built(grown, place("test", disk)),
         "qemu-extra-specs": built(records.instance(ID, size=specs), place("qemu", disk)),
         "kvm-extra-specs": built(records.instance(ID, size=specs), place("kvm", disk)),
         "qemu-uefi": built(records.instance(ID, size=uefi), place("qemu", disk)),

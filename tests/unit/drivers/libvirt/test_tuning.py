@@ -18,7 +18,7 @@ def flavor(vcpus: int = 1, **specs: str) -> Flavor:
 @pytest.mark.parametrize("virt_type", ["kvm", "qemu", "test"])
 def test_a_flavor_that_says_nothing_limits_nothing(virt_type: str) -> None:
     plain = flavor()
-    assert tuning.cpu_tune(plain, virt_type) is None
+    assert tuning.cpu_tune(plain, virt_type, 1) is None
     assert tuning.io_tune(plain) is None
     assert tuning.watchdog(plain) is None
     assert tuning.rng(plain) == Rng()
@@ -26,10 +26,10 @@ def test_a_flavor_that_says_nothing_limits_nothing(virt_type: str) -> None:
 
 def test_a_quota_is_each_vcpus_and_without_kvm_that_of_all() -> None:
     two = flavor(2, quota__cpu_quota="25000")
-    assert tuning.cpu_tune(two, "kvm") == CpuTune(quota=25_000)
-    assert tuning.cpu_tune(two, "qemu") == CpuTune(global_period=100_000, global_quota=50_000)
+    assert tuning.cpu_tune(two, "kvm", 2) == CpuTune(quota=25_000)
+    assert tuning.cpu_tune(two, "qemu", 2) == CpuTune(global_period=100_000, global_quota=50_000)
     shares = flavor(quota__cpu_shares="100")
-    assert tuning.cpu_tune(shares, "kvm") == tuning.cpu_tune(shares, "qemu") == CpuTune(100)
+    assert tuning.cpu_tune(shares, "kvm", 1) == tuning.cpu_tune(shares, "qemu", 1) == CpuTune(100)
 
 
 def test_limits_of_disks() -> None:

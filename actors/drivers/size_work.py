@@ -1,0 +1,89 @@
+"""The size of a guest that runs: given at once, taken with the guest's consent."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Final, TypeVar
+
+from actors.drivers.acts import Act
+from actors.drivers.lanes import Lane
+from actors.lifecycle.live_size import asked_size
+from actors.model.details import ChangeSize
+from actors.model.errors import HypervisorRefused, Internal
+from actors.model.flavor import Size
+from actors.ports.clock import Clock
+from actors.ports.host import HostJob, HostStep
+from actors.ports.hypervisor import Hypervisor
+
+#: A guest that refused may have freed memory since; one that boots does not hear, and is asked
+#: again.
+_ASK_AGAIN_SECONDS: Final = 5.0
+_GIVE_UP_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 0.1
+
+Value = TypeVar("Value")
+
+
+class SizeWork:
+    """Does these steps. Each may be cut off and done again."""
+
+    def __init__(self, hypervisor: Hypervisor, threads: Executor, clock: Clock) -> None:
+        self._hypervisor = hypervisor
+        self._threads = threads
+        self._clock = clock
+
+    def acts(self) -> Mapping[HostStep, Act]:
+        """Its steps."""
+        return {
+            HostStep.CHECK_SIZE: self._check,
+            HostStep.ENSURE_SIZE: self._change,
+            HostStep.SETTLE_SIZE: self._settle,
+        }
+
+    async def _check(self, job: HostJob, _: Lane) -> None:
+        details = job.details
+        if not isinstance(details, ChangeSize):
+            raise Internal("The job does not say which size.", "INTERNAL", job.saga)
+        size = asked_size(job.instance, details)
+        await self._blocking(lambda: self._hypervisor.check_size(job.instance, size))
+
+    async def _change(self, job: HostJob, lane: Lane) -> None:
+        """Have the guest and its record agree.
+
+        Raises:
+            HypervisorRefused: The guest keeps what it is asked for.
+        """
+        if not await self._agrees(job, lane):
+            raise HypervisorRefused(
+                f"The guest of instance {job.instance.id} does not give back what it is asked for. "
+                "Free memory there, or see that it is online as movable, and try again.",
+                "SIZE_KEPT_BY_GUEST",
+            )
+
+    async def _settle(self, job: HostJob, lane: Lane) -> Size | None:
+        """The same, but what a guest keeps it has: the record is to say so, and not to wait."""
+        await self._agrees(job, lane)
+        return await self._blocking(lambda: self._hypervisor.guest_size(job.instance))
+
+    async def _agrees(self, job: HostJob, lane: Lane) -> bool:
+        """Whether they agree, at most some time after the guest was asked first.
+
+        Raises:
+            Cancelled: A newer operation has asked, or somebody has cancelled this one.
+        """
+        begun = asked = self._clock.monotonic()
+        ask = True
+        while not await self._blocking(
+            lambda again=ask: self._hypervisor.change_size(job.instance, again)  # type: ignore[misc]
+        ):
+            now = self._clock.monotonic()
+            if now - begun > _GIVE_UP_SECONDS:
+                return False
+            lane.check(job.instance.id, job.sequence)
+            ask = now - asked > _ASK_AGAIN_SECONDS
+            asked = now if ask else asked
+            await self._clock.sleep(_LOOK_SECONDS)
+        return True
+
+    async def _blocking(self, call: Callable[[], Value]) -> Value:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
