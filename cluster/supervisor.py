@@ -52,6 +52,8 @@ class _Supervisor:
     def run(self) -> None:
         # Blocked and asked for: none comes between a look at how things are and the wait for news.
         signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+        # Who started this process may have ignored it; then nobody hears of a child's end.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         pause = _FIRST_PAUSE
         while not self._ending:
             began = time.monotonic()
