@@ -14,7 +14,7 @@ from actors.model.volume import (
 )
 from actors.model.volume_hold import Hold, Reserve
 from actors.model.volume_ledger import VolumeLedger
-from actors.model.volume_records import CopyVolume, RemoveVolume
+from actors.model.volume_records import CopyVolume, GrowVolume, RemoveVolume
 from tests.fakes.memory_port import MemoryPort, Switches
 
 Answer = TypeVar("Answer")
@@ -88,6 +88,8 @@ class MemoryVolumes(MemoryPort):
                 pass
             case RemoveVolume(volume, _):
                 self.ledger.removed(volume)
+            case GrowVolume(grows, _):
+                self.ledger.grown(grows.id, grows.size_gb)
             case CopyVolume(_, snapshot, _):
                 self.ledger.copied(snapshot)
             case errand:

@@ -17,7 +17,7 @@ from actors.model.errors import (
 from actors.model.ids import HostId, ProjectId, SnapshotId, VolumeId
 from actors.model.volume import VOLUME_LIMIT, SnapshotStatus, VolumeChanges, VolumeStatus
 from actors.model.volume_ledger import VolumeLedger
-from actors.model.volume_records import CopyVolume, RemoveSnapshot, RemoveVolume
+from actors.model.volume_records import CopyVolume, GrowVolume, RemoveSnapshot, RemoveVolume
 from tests.local.records import SOURCE
 from tests.local.volumes import hold, new_snapshot, new_volume, reserve
 
@@ -104,8 +104,6 @@ def test_a_volume_that_somebody_has_is_nobody_elses(ledger: VolumeLedger) -> Non
     assert "Detach it first." in refused("VOLUME_BUSY", lambda: ledger.reserve(other, NOW))
     refused("VOLUME_BUSY", lambda: ledger.reserve(reserve(hold(sequence=9)), NOW))
     refused("VOLUME_BUSY", lambda: ledger.delete(V))
-    refused("VOLUME_BUSY", lambda: ledger.take_snapshot(new_snapshot(), NOW))
-    refused("VOLUME_BUSY", lambda: ledger.change(V, VolumeChanges(size_gb=2)))
     assert ledger.change(V, VolumeChanges(name="called")).name == "called"
 
 
@@ -168,6 +166,58 @@ def test_what_was_given_back_is_not_kept_again(ledger: VolumeLedger) -> None:
 def test_a_volume_only_grows(ledger: VolumeLedger) -> None:
     assert ledger.change(V, VolumeChanges(size_gb=3)).size_gb == 3
     refused("VOLUME_TOO_SMALL", lambda: ledger.change(V, VolumeChanges(size_gb=2)), Invalid)
+
+
+def test_a_volume_grows_where_it_is_attached(ledger: VolumeLedger) -> None:
+    attach(ledger)
+    grows = ledger.change(V, VolumeChanges(size_gb=3))
+    assert (grows.status, grows.shown) == (VolumeStatus.IN_USE, VolumeStatus.EXTENDING)
+    assert ledger.errand(V) == GrowVolume(grows, HostId("id-h1"))
+    assert ledger.unfinished() == (V,)
+    larger = ledger.change(V, VolumeChanges(size_gb=4))
+    ledger.grown(V, 3)  # late
+    assert ledger.errand(V) == GrowVolume(larger, HostId("id-h1"))
+    ledger.grown(V, 4)
+    assert (ledger.volume(V).shown, ledger.errand(V)) == (VolumeStatus.IN_USE, None)
+    ledger.take_changes()
+    ledger.grown(V, 4)
+    ledger.change(V, VolumeChanges(size_gb=4))
+    assert ledger.take_changes().volumes == ()
+
+
+def test_what_it_has_not_grown_it_grows_when_it_is_attached_again(ledger: VolumeLedger) -> None:
+    attach(ledger)
+    ledger.change(V, VolumeChanges(size_gb=3))
+    ledger.detaching(hold(sequence=3))
+    assert ledger.volume(V).shown is VolumeStatus.DETACHING
+    ledger.release(hold(sequence=3))
+    assert ledger.errand(V) is None
+    ledger.grown(V, 3)
+    assert ledger.reserve(reserve(hold(sequence=4)), NOW).size_gb == 3
+    assert not ledger.volume(V).growing
+
+
+@pytest.mark.parametrize("status", ["attaching", "detaching"])
+def test_what_comes_or_goes_stays_as_it_is(ledger: VolumeLedger, status: str) -> None:
+    ledger.reserve(reserve(), NOW)
+    if status == "detaching":
+        ledger.attached(hold())
+        ledger.detaching(hold(sequence=3))
+    refused("VOLUME_BUSY", lambda: ledger.take_snapshot(new_snapshot(), NOW))
+    refused("VOLUME_BUSY", lambda: ledger.change(V, VolumeChanges(size_gb=2)))
+
+
+def test_a_volume_is_kept_while_it_is_attached(ledger: VolumeLedger) -> None:
+    attach(ledger)
+    ledger.take_snapshot(new_snapshot(), NOW)
+    assert ledger.errand(S) == CopyVolume(ledger.volume(V), S, HostId("id-h1"))
+    refused("VOLUME_BUSY", lambda: ledger.change(V, VolumeChanges(size_gb=2)))
+    # It goes back meanwhile, and stays as it is until it is copied.
+    ledger.release(hold(sequence=3), delete=True)
+    assert ledger.errand(S) == CopyVolume(ledger.volume(V), S, HostId("id-h1"))
+    refused("VOLUME_BUSY", lambda: ledger.reserve(reserve(hold(sequence=4)), NOW))
+    ledger.copied(S)
+    assert ledger.volume(V).status is VolumeStatus.AVAILABLE
 
 
 def test_who_saw_another_volume_changes_nothing(ledger: VolumeLedger) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import grpc
 import pytest
 
 from protos.novaray.v1 import volumes_pb2
@@ -14,6 +15,16 @@ Volume = volumes_pb2.Volume
 _DISKS = "cat /proc/partitions"
 _WRITE = "echo kept | sudo dd of=/dev/vdb conv=fsync 2>&1"
 _READ = "sudo head -c 4 /dev/vdb"
+_MOUNTED = (
+    "sudo mkdir -p /mnt/v && sudo mount -t ext4 /dev/vdb /mnt/v"
+    " && sudo sh -c 'echo kept > /mnt/v/mark; sync' && echo done"
+)
+#: Goes on and on, with a new file each time.
+_BUSY = (
+    "sudo sh -c 'n=0; while :; do n=$((n+1)); dd if=/dev/urandom of=/mnt/v/busy.$((n%4)) bs=64k"
+    " count=16; sync; done' >/dev/null 2>&1 &"
+)
+_MOUNT_COPY = "sudo mkdir -p /mnt/w && sudo mount -t ext4 /dev/vdc /mnt/w && cat /mnt/w/mark"
 
 
 def files(cloud: Cloud) -> set[str]:
@@ -52,6 +63,51 @@ def test_a_volume_goes_from_guest_to_guest(cloud: Cloud) -> None:
     assert len(files(cloud)) == 1
     client.delete_volume(volume)
     eventually(lambda: files(cloud) == set(), "its bytes are gone")
+
+
+def test_a_volume_grows_and_is_kept_while_its_guest_writes(cloud: Cloud) -> None:
+    client = cloud.client
+    guest = cloud.booted(UEC, cloud.head)
+    client.log_in_appears([guest.name])
+    # The image has a file system with a journal, which the guest itself cannot make.
+    volume = client.new_volume(size_gb=1, image=f"images/{cloud.image(UEC)}")
+    client.succeeded(client.ask("AttachVolume", name=guest.name, volume=volume).name)
+    eventually(lambda: "1048576 vdb" in inside(guest, _DISKS), "the guest sees it")
+    pid = guest.pid
+    assert "done" in inside(guest, _MOUNTED)
+    inside(guest, _BUSY)
+    eventually(lambda: "busy.1" in inside(guest, "ls /mnt/v"), "it writes")
+
+    client.extend_volume(volume, 2)
+    eventually(lambda: "2097152 vdb" in inside(guest, _DISKS), "the guest sees it grow")
+    eventually(lambda: client.volume(volume).state == Volume.STATE_IN_USE, "it has grown")
+    snapshot = client.keep_volume(volume)
+    kept = volumes_pb2.VolumeSnapshot.STATE_AVAILABLE
+    eventually(lambda: client.kept_volume(snapshot).state == kept, "it is copied", 60)
+    assert client.kept_volume(snapshot).size_gb == 2
+    assert guest.pid == pid
+
+    again = client.new_volume(size_gb=2, snapshot=snapshot)
+    client.succeeded(client.ask("AttachVolume", name=guest.name, volume=again).name)
+    eventually(lambda: "2097152 vdc" in inside(guest, _DISKS), "the guest sees the copy")
+    assert "kept" in inside(guest, _MOUNT_COPY)
+    inside(guest, "sudo umount /mnt/w")
+    client.succeeded(client.delete(guest.name).name)
+    client.forget_kept_volume(snapshot)
+    for name in (volume, again):
+        eventually(lambda name=name: deleted(cloud, name), "it may be deleted")  # type: ignore[misc]
+    eventually(lambda: files(cloud) == set(), "its bytes are gone")
+
+
+def deleted(cloud: Cloud, volume: str) -> bool:
+    """Whether a volume could be deleted: not while the delete of its snapshot is under way."""
+    try:
+        cloud.client.delete_volume(volume)
+    except grpc.RpcError as error:
+        if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
+            raise
+        return False
+    return True
 
 
 def test_an_instance_boots_from_a_volume_that_outlives_it(cloud: Cloud) -> None:
