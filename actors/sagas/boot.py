@@ -37,7 +37,9 @@ async def claim_host(work: Work) -> Mapping[str, object]:
             instance=record.id,
             sequence=operation.sequence,
             attempt=operation.attempt,
-            resources=record.flavor.resources,
+            resources=record.flavor.resources_for(
+                root_is_volume=record.boots_from_volume or brings_volume(operation)
+            ),
             availability_zone=record.availability_zone,
             host=operation.wanted_host or record.volume_host or await _host_of_root(work),
             exclude=operation.refused,

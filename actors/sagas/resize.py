@@ -44,7 +44,9 @@ async def claim_size(work: Work) -> Mapping[str, object]:
             instance=record.id,
             sequence=operation.sequence,
             attempt=operation.attempt,
-            resources=_asked(operation).flavor.resources,
+            resources=_asked(operation).flavor.resources_for(
+                root_is_volume=record.boots_from_volume
+            ),
             availability_zone=record.availability_zone,
             lives_on=_former(operation).host_id,
             host=record.volume_host,

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.model.details import DetachVolume
+from actors.model.details import DetachVolume, Resize
 from actors.model.errors import Conflict, HypervisorRefused, Unavailable
+from actors.model.host import Claim
 from actors.model.ids import RequestId, VolumeId
 from actors.model.instance import VmState
 from actors.model.operation import Action, OperationRecord, OperationState
@@ -14,7 +15,7 @@ from actors.model.volume import CreateVolume, VolumeStatus
 from actors.ports.host import HostStep
 from actors.ports.store import Table
 from actors.sagas.boot import BOOT
-from tests.local.cluster import PROJECT, USER, LocalCluster, local_cluster
+from tests.local.cluster import MICRO, PROJECT, USER, LocalCluster, local_cluster
 from tests.sagas.points import details_of
 
 ROOT = VolumeId("55555555-5555-4555-8555-555555555555")
@@ -69,6 +70,21 @@ async def assert_runs(cluster: LocalCluster, done: OperationRecord) -> None:
     assert await status(cluster) is VolumeStatus.IN_USE
     assert cluster.domains() == {done.instance: "running"}
     assert cluster.volumes() == {}
+
+
+async def test_the_root_takes_nothing_of_the_hosts_disk(cluster: LocalCluster) -> None:
+    cluster.flavor = MICRO.evolve(disk_gb=5, ephemeral_gb=2)
+    done = await cluster.ended((await cluster.boot(volume=ROOT)).operation)
+    own = await cluster.ended((await cluster.boot("own")).operation)
+    assert await claimed_gb(cluster) == {done.instance: 2, own.instance: 7}
+    larger = Resize(flavor=MICRO.evolve(id="larger", disk_gb=9, ephemeral_gb=3))
+    await cluster.ended((await cluster.act(done.instance, Action.RESIZE, details=larger)).operation)
+    assert await claimed_gb(cluster) == {done.instance: 3, own.instance: 7}
+
+
+async def claimed_gb(cluster: LocalCluster) -> dict[str, int]:
+    claims = map(Claim.model_validate_json, await cluster.store.load(Table.CLAIMS))
+    return {claim.instance: claim.resources.disk_gb for claim in claims}
 
 
 async def delete(cluster: LocalCluster, instance: str) -> None:
