@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
+from weakref import WeakValueDictionary
 
 from actors.drivers.acts import Act
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Beside, Lane
-from actors.model.errors import ComputeError, HypervisorRefused, Unavailable
+from actors.model.errors import ComputeError, Conflict, Unavailable
 from actors.model.ids import InstanceId, SnapshotId, VolumeId
 from actors.model.instance import AttachedVolume, InstanceRecord, PowerState
 from actors.model.volume import Volume
@@ -47,8 +48,8 @@ class VolumeWork:
         self._threads = threads
         self._clock = clock
         self._beside = beside
-        #: What is done to one volume is done one after another.
-        self._turns: dict[str, asyncio.Lock] = {}
+        #: What is done to one volume is done one after another. Gone when nobody holds it.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def acts(self) -> Mapping[HostStep, Act]:
         """Its steps."""
@@ -166,7 +167,7 @@ class VolumeWork:
         """Have a guest that runs give back what its record has not, and take what it has.
 
         Raises:
-            HypervisorRefused: The guest keeps a disk.
+            Conflict: The guest keeps a disk.
         """
         record = job.instance
         await self.ensure(record)
@@ -176,7 +177,7 @@ class VolumeWork:
         while not await self._blocking(lambda again=ask: self._hypervisor.plug(record, again)):  # type: ignore[misc]
             now = self._clock.monotonic()
             if now - begun > _GIVE_UP_SECONDS:
-                raise HypervisorRefused(
+                raise Conflict(
                     f"The guest of instance {record.id} does not give the volume back. Unmount it "
                     "there, or stop the instance, and try again.",
                     "VOLUME_KEPT_BY_GUEST",
