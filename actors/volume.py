@@ -21,7 +21,7 @@ from actors.model.volume import (
     VolumeChanges,
     VolumeSnapshot,
 )
-from actors.model.volume_hold import Hold, Reserve
+from actors.model.volume_hold import Hold, Moved, Reserve
 from actors.model.volume_ledger import VolumeLedger
 from actors.model.volume_records import (
     CopyVolume,
@@ -138,6 +138,11 @@ class VolumeActor:
     async def detaching(self, hold: Hold) -> None:
         """As ``VolumeLedger.detaching``."""
         await self._decide(lambda ledger: ledger.detaching(hold))
+
+    @ray.method
+    async def moved(self, word: Moved) -> None:
+        """As ``VolumeLedger.moved``."""
+        await self._decide(lambda ledger: ledger.moved(word))
 
     @ray.method
     async def release(self, hold: Hold, delete: bool) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from actors.model.errors import Cancelled, Conflict, Stale
+from actors.model.errors import Cancelled, Conflict, Stale, Unavailable
 from actors.model.ids import SnapshotId, VolumeId
 from actors.model.volume import (
     Attachment,
@@ -15,7 +15,7 @@ from actors.model.volume import (
     VolumeSnapshot,
     VolumeStatus,
 )
-from actors.model.volume_hold import Hold, Reserve
+from actors.model.volume_hold import Hold, Moved, Reserve
 from actors.model.volume_records import VolumeRecords
 from actors.model.volume_refusals import being_copied, busy, check_quota, too_small
 
@@ -223,6 +223,24 @@ class VolumeLedger(VolumeRecords):
         """The instance is about to give it back."""
         self._become(hold, VolumeStatus.DETACHING)
 
+    def moved(self, word: Moved) -> None:
+        """The instance is elsewhere: what a host does for the volume, that host does now.
+
+        Raises:
+            Unavailable: The former host still copies it.
+        """
+        found = self._volumes.get(word.hold.volume)
+        if found is None or not _holds(found, word.hold) or not found.shared:
+            return
+        if found.host_id == word.host_id:
+            return
+        if self._is_copied(found):
+            raise Unavailable(
+                f"Volume {found.id} is being copied for a snapshot; the instance waits for that.",
+                "VOLUME_BEING_COPIED",
+            )
+        self._put(found.evolve(host_id=word.host_id, host=word.host))
+
     def release(self, hold: Hold, *, delete: bool = False) -> None:
         """The instance has it no more; with ``delete`` it goes, unless it has snapshots."""
         found = self._volumes.get(hold.volume)
@@ -276,9 +294,12 @@ class VolumeLedger(VolumeRecords):
     def _check(self, volume: Volume, what: str, statuses: frozenset[VolumeStatus]) -> None:
         if volume.status not in statuses:
             raise busy(volume, what)
-        copies = (self._snapshots[one].status for one in self._of.get(volume.id, ()))
-        if SnapshotStatus.CREATING in copies:
+        if self._is_copied(volume):
             raise being_copied(volume)
+
+    def _is_copied(self, volume: Volume) -> bool:
+        copies = (self._snapshots[one].status for one in self._of.get(volume.id, ()))
+        return SnapshotStatus.CREATING in copies
 
     def _become(self, hold: Hold, status: VolumeStatus) -> None:
         found = self._volumes.get(hold.volume)

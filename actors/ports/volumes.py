@@ -10,7 +10,7 @@ from actors.model.volume import (
     VolumeChanges,
     VolumeSnapshot,
 )
-from actors.model.volume_hold import Hold, Reserve
+from actors.model.volume_hold import Hold, Moved, Reserve
 
 
 class Volumes(Protocol):
@@ -72,6 +72,10 @@ class Volumes(Protocol):
 
     async def detaching(self, hold: Hold) -> None:
         """As ``VolumeLedger.detaching``."""
+        ...
+
+    async def moved(self, word: Moved) -> None:
+        """As ``VolumeLedger.moved``."""
         ...
 
     async def release(self, hold: Hold, delete: bool) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from actors.lifecycle.targets import free_target
 from actors.model.details import AttachVolume, DetachVolume
 from actors.model.errors import Conflict, Internal
-from actors.model.ids import VolumeId
+from actors.model.ids import HostId, VolumeId
 from actors.model.instance import ROOT_TARGET, AttachedVolume, InstanceRecord
 from actors.model.operation import Action, OperationRecord
 from actors.model.volume import Volume
-from actors.model.volume_hold import Hold, Reserve
+from actors.model.volume_hold import Hold, Moved, Reserve
 from actors.ports.host import HostStep
 from actors.sagas.saga import Saga, Step, Work
 
@@ -107,6 +107,22 @@ async def release_volumes(work: Work) -> Mapping[str, object]:
         *(release(_hold(work, one.volume), one.delete_on_termination) for one in volumes)
     )
     return {"volumes": ()}
+
+
+async def take_volumes_along(work: Work, host_id: HostId, host: str) -> None:
+    """Tell the owner of volumes that all hosts have, where the instance is from here on.
+
+    Raises:
+        Unavailable: One of them is being copied where it was.
+    """
+    moved = work.cluster.volumes.moved
+    await asyncio.gather(
+        *(
+            moved(Moved(_hold(work, one.volume), host_id, host))
+            for one in work.record.volumes
+            if one.host is None
+        )
+    )
 
 
 async def _reserved(work: Work) -> Volume:

@@ -13,9 +13,11 @@ from actors.model.errors import (
     NotFound,
     QuotaExceeded,
     Stale,
+    Unavailable,
 )
 from actors.model.ids import HostId, ProjectId, SnapshotId, VolumeId
 from actors.model.volume import VOLUME_LIMIT, SnapshotStatus, VolumeChanges, VolumeStatus
+from actors.model.volume_hold import Moved
 from actors.model.volume_ledger import VolumeLedger
 from actors.model.volume_records import CopyVolume, GrowVolume, RemoveSnapshot, RemoveVolume
 from tests.local.records import SOURCE
@@ -118,6 +120,31 @@ def test_a_shared_volume_goes_where_it_is_wanted() -> None:
     ledger.create(new_volume(), NOW)
     with_bytes(ledger)
     assert ledger.reserve(reserve(hold(sequence=4), "h2"), NOW).host == "h2"
+
+
+def test_a_shared_volume_goes_along_with_its_instance() -> None:
+    ledger = VolumeLedger(shared=True)
+    ledger.create(new_volume(), NOW)
+    attach(ledger)
+    ledger.take_snapshot(new_snapshot(), NOW)
+    word = Moved(hold(sequence=3), HostId("id-h2"), "h2")
+    with pytest.raises(Unavailable):
+        ledger.moved(word)
+    ledger.copied(S)
+    ledger.moved(Moved(hold(sequence=1), HostId("id-h3"), "h3"))  # late
+    ledger.moved(Moved(hold(instance="j", sequence=9), HostId("id-h3"), "h3"))
+    assert ledger.volume(V).host == "h1"
+    for _ in range(2):
+        ledger.moved(word)
+        assert (ledger.volume(V).host_id, ledger.volume(V).host) == ("id-h2", "h2")
+    grows = ledger.change(V, VolumeChanges(size_gb=2))
+    assert ledger.errand(V) == GrowVolume(grows, HostId("id-h2"))
+
+
+def test_a_volume_of_one_host_goes_nowhere(ledger: VolumeLedger) -> None:
+    attach(ledger)
+    ledger.moved(Moved(hold(sequence=3), HostId("id-h2"), "h2"))
+    assert ledger.volume(V).host == "h1"
 
 
 def test_the_same_word_again_is_the_same(ledger: VolumeLedger) -> None:
