@@ -9,6 +9,7 @@ from actors.model.details import (
     Rebuild,
     Rebuilt,
     RescueBoot,
+    Snapshot,
     Unrescue,
 )
 from actors.model.errors import Conflict
@@ -32,6 +33,8 @@ def remembered(record: InstanceRecord, details: Details | None) -> Details | Non
         case OfSnapshot():
             found = find(record, details.name)
             return details.evolve(ran=ran, layer=found.layer if found else details.layer)
+        case Snapshot() if record.boots_from_volume:
+            return None  # a shelve: its disk stays as it is, where it is
         case Unrescue():
             return details.evolve(rescue=record.rescue, ran=ran)
         case AttachVolume():
