@@ -238,3 +238,16 @@ def test_an_instance_boots_from_a_volume(host: HostUnderTest) -> None:
     host.hypervisor.ensure_absent(record.id)
     host.hypervisor.remove_disk(record.id)
     assert host.hypervisor.has_volume(one.volume)
+
+
+def test_the_root_stays_when_another_is_plugged(host: HostUnderTest) -> None:
+    root, other = volume(target="vda"), volume()
+    record = records.instance().evolve(volumes=(root,))
+    for one in (root, other):
+        host.hypervisor.ensure_volume(one, None)
+    host.boot(record)
+    record = record.evolve(volumes=(root, other))
+    for _ in range(2):
+        assert host.hypervisor.plug(record, True)
+    if not host.settings.is_test:
+        assert disks(host, record) == {"vda": root.volume, "vdb": other.volume}

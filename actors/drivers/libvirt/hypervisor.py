@@ -37,7 +37,7 @@ from actors.model.errors import Conflict
 from actors.model.guest_data import GuestData
 from actors.model.host import Inventory
 from actors.model.ids import InstanceId, SnapshotId, VolumeId
-from actors.model.instance import AttachedVolume, InstanceRecord, PowerState
+from actors.model.instance import ROOT_TARGET, AttachedVolume, InstanceRecord, PowerState
 from actors.ports.hypervisor import (
     BootFiles,
     ConnectionListener,
@@ -389,11 +389,13 @@ class LibvirtHypervisor:
             domain = self._running_qemu(conn, record.id)
             if domain is None:
                 return True
-            disks = volume_disks(record, self._volume_paths(record), self._cache_mode)
+            paths = self._volume_paths(record)
+            # What it boots from is there as long as it runs.
+            root = {str(paths[one.volume]) for one in record.volumes if one.target == ROOT_TARGET}
             return plug(
                 domain,
-                disks,
-                self._volumes.owns,
+                volume_disks(record, paths, self._cache_mode),
+                lambda file: self._volumes.owns(file) and file not in root,
                 lambda: self._interrupt_copies(conn, record.id),
                 ask=ask,
             )
