@@ -78,6 +78,8 @@ _BETWEEN_DISKS: Final = frozenset(
         TaskState.TAKING_SNAPSHOT,
         TaskState.RESTORING_SNAPSHOT,
         TaskState.DELETING_SNAPSHOT,
+        TaskState.ATTACHING_VOLUME,
+        TaskState.DETACHING_VOLUME,
     }
 )
 

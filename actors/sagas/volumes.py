@@ -99,14 +99,22 @@ async def release_detached(work: Work) -> Mapping[str, object]:
 
 async def release_volumes(work: Work) -> Mapping[str, object]:
     """An instance that is deleted lets go of all; those made for it go with it."""
-    volumes = work.record.volumes
-    if not volumes:
-        return {}
+    held = {one.volume: one.delete_on_termination for one in work.record.volumes}
+    unfinished = work.operation.unfinished_volume
+    if unfinished is not None:
+        held.setdefault(unfinished, False)
     release = work.cluster.volumes.release
-    await asyncio.gather(
-        *(release(_hold(work, one.volume), one.delete_on_termination) for one in volumes)
-    )
-    return {"volumes": ()}
+    await asyncio.gather(*(release(_hold(work, one), goes) for one, goes in held.items()))
+    return {"volumes": ()} if work.record.volumes else {}
+
+
+def unfinished_volume(operation: OperationRecord) -> VolumeId | None:
+    """The volume of which only this operation knows who has it, should it end now."""
+    match operation.details:
+        case AttachVolume(volume=volume) | DetachVolume(volume=volume):
+            return volume
+        case _:
+            return operation.unfinished_volume
 
 
 async def take_volumes_along(work: Work, host_id: HostId, host: str) -> None:
