@@ -179,12 +179,11 @@ ALLOWED: Final[dict[Action, Guard]] = {
 }
 
 #: What is about the disk that an instance is made with. Of one that boots from a volume there is
-#: none. Nova refuses a backup of it, too, a rescue up to microversion 2.86, and a rebuild up to
-#: 2.92; its image of one is a set of snapshots of volumes.
+#: none. Nova refuses a backup of it, too, and a rebuild up to microversion 2.92; its image of one
+#: is a set of snapshots of volumes.
 _OF_THE_OWN_DISK: Final = frozenset(
     {
         Action.REBUILD,
-        Action.RESCUE,
         Action.CREATE_IMAGE,
         Action.CREATE_BACKUP,
         Action.TAKE_SNAPSHOT,

@@ -12,7 +12,8 @@ from actors.drivers.libvirt.qcow2 import Qcow2Header
 from actors.drivers.libvirt.volume_files import VolumeFiles
 from actors.model.errors import HypervisorRefused, NotFound, Unavailable
 from actors.model.ids import SnapshotId, VolumeId
-from actors.model.instance import AttachedVolume, InstanceRecord
+from actors.model.instance import AttachedVolume, InstanceRecord, Rescue
+from actors.ports.hypervisor import BootFiles
 from tests.contract import records
 from tests.contract.hosts import HostUnderTest, eventually
 from tests.contract.test_clones import qemu
@@ -238,6 +239,28 @@ def test_an_instance_boots_from_a_volume(host: HostUnderTest) -> None:
     host.hypervisor.ensure_absent(record.id)
     host.hypervisor.remove_disk(record.id)
     assert host.hypervisor.has_volume(one.volume)
+
+
+def test_one_that_boots_from_a_volume_is_rescued(host: HostUnderTest) -> None:
+    one = volume(target="vda")
+    record = records.instance().evolve(volumes=(one,))
+    host.hypervisor.ensure_volume(one, None)
+    host.boot(record)
+    host.hypervisor.force_off(record.id)
+    record = record.evolve(rescue=Rescue(source=record.source))
+    host.hypervisor.ensure_rescue_disk(record, host.base)
+    files = BootFiles(host.base, rescue=BootFiles(host.base))
+    host.hypervisor.ensure_running(record, 2, files, {})
+    assert disks(host, record) == {"vda": None, "vdb": one.volume}
+    if not host.settings.is_test:
+        # It grows under the name that it has for now, and nobody takes it for one too many.
+        host.hypervisor.grow_volume(record.id, one.volume, 2)
+        assert host.domain_of(record).blockInfo("vdb")[0] == 2 * GIB
+        assert host.hypervisor.plug(record, True)
+    host.hypervisor.force_off(record.id)
+    host.hypervisor.remove_rescue_disk(record.id)
+    host.run(record.evolve(rescue=None), 3)
+    assert disks(host, record) == {"vda": one.volume}
 
 
 def test_the_root_stays_when_another_is_plugged(host: HostUnderTest) -> None:

@@ -164,14 +164,51 @@ async def test_an_actor_dies(cluster: LocalCluster, point: str, crashed: str) ->
     await assert_runs(cluster, await cluster.ended(made.operation))
 
 
-@pytest.mark.parametrize(
-    "action", [Action.REBUILD, Action.RESCUE, Action.CREATE_IMAGE, Action.CREATE_BACKUP]
-)
+@pytest.mark.parametrize("action", [Action.REBUILD, Action.CREATE_IMAGE, Action.CREATE_BACKUP])
 async def test_what_is_about_a_disk_of_its_own(cluster: LocalCluster, action: Action) -> None:
     done = await cluster.ended((await cluster.boot(volume=ROOT)).operation)
     with pytest.raises(Conflict) as caught:
         await cluster.act(done.instance, action, details=details_of(action))
     assert caught.value.reason == "INSTANCE_BOOTS_FROM_VOLUME"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_delete_in_the_middle_frees_the_volume(
+    cluster: LocalCluster, point: str, when: str
+) -> None:
+    cluster.gate.hold(f"{point}.{when}")
+    made = await cluster.boot(volume=ROOT)
+    await cluster.gate.arrival(f"{point}.{when}")
+    deleted = await cluster.act(made.instance.id, Action.DELETE)
+    cluster.gate.release(f"{point}.{when}")
+    assert (await cluster.ended(deleted.operation)).state is OperationState.SUCCEEDED
+    assert (cluster.domains(), cluster.disks()) == ({}, set())
+    assert await status(cluster) is VolumeStatus.AVAILABLE
+
+
+async def test_a_rescue_leaves_the_volume_as_it_is(cluster: LocalCluster) -> None:
+    made = await cluster.ended((await cluster.boot(volume=ROOT)).operation)
+    rescued = await cluster.ended((await cluster.act(made.instance, Action.RESCUE)).operation)
+    assert rescued.state is OperationState.SUCCEEDED, rescued
+    assert (await cluster.instances.get(made.instance)).vm_state is VmState.RESCUED
+    assert list(cluster.volumes()) == [".rescue.qcow2"]
+    back = await cluster.ended((await cluster.act(made.instance, Action.UNRESCUE)).operation)
+    await assert_runs(cluster, back)
+    await delete(cluster, made.instance)
+    assert await status(cluster) is VolumeStatus.AVAILABLE
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", ["mark", "ensure_rescue_disk", "ensure_rebooted"])
+async def test_a_rescue_that_fails_leaves_all_as_it_was(
+    cluster: LocalCluster, step: str, when: str
+) -> None:
+    made = await cluster.ended((await cluster.boot(volume=ROOT)).operation)
+    cluster.gate.fail(f"rescue.{step}.{when}", refused)
+    failed = await cluster.ended((await cluster.act(made.instance, Action.RESCUE)).operation)
+    assert failed.state is OperationState.FAILED
+    await assert_runs(cluster, made)
 
 
 async def test_its_root_is_not_detached(cluster: LocalCluster) -> None:
