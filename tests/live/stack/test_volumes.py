@@ -5,15 +5,17 @@ from pathlib import Path
 import grpc
 import pytest
 
-from protos.novaray.v1 import volumes_pb2
+from protos.novaray.v1 import instances_pb2, volumes_pb2
 from tests.live.stack import sight
-from tests.live.stack.cloud import UEC, Cloud, eventually, inside
+from tests.live.stack.cloud import UEC, Cloud, Guest, eventually, inside
 
 pytestmark = pytest.mark.timeout(300)
 
 Volume = volumes_pb2.Volume
+SHELVED = instances_pb2.Instance.STATE_SHELVED_OFFLOADED
 _DISKS = "cat /proc/partitions"
 _WRITE = "echo kept | sudo dd of=/dev/vdb conv=fsync 2>&1"
+_MARK = "sudo sh -c 'echo kept > /home/cirros/mark; sync'"
 _READ = "sudo head -c 4 /dev/vdb"
 _MOUNTED = (
     "sudo mkdir -p /mnt/v && sudo mount -t ext4 /dev/vdb /mnt/v"
@@ -113,7 +115,6 @@ def deleted(cloud: Cloud, volume: str) -> bool:
 def test_an_instance_boots_from_a_volume_that_outlives_it(cloud: Cloud) -> None:
     client = cloud.client
     volume = client.new_volume(size_gb=1, image=f"images/{cloud.image(UEC)}")
-    mark = "sudo sh -c 'echo kept > /home/cirros/mark; sync'"
     for expected in ("", "kept"):
         boot = client.boot("vm", "", host=cloud.head.name, boot_volume=volume)
         client.succeeded(boot.operation, seconds=120)
@@ -122,8 +123,38 @@ def test_an_instance_boots_from_a_volume_that_outlives_it(cloud: Cloud) -> None:
         assert client.get(guest.name).volumes[0].device == "/dev/vda"
         found = inside(guest, "cat /home/cirros/mark")
         assert ("kept" in found) is bool(expected)
-        inside(guest, mark)
+        inside(guest, _MARK)
         client.succeeded(client.delete(guest.name).name)
         assert client.volume(volume).state == Volume.STATE_AVAILABLE
     client.delete_volume(volume)
     eventually(lambda: files(cloud) == set(), "its bytes are gone")
+
+
+def test_an_instance_leaves_its_host_and_comes_back_to_its_volume(cloud: Cloud) -> None:
+    client = cloud.client
+    volume = client.new_volume(size_gb=1, image=f"images/{cloud.image(UEC)}")
+    boot = client.boot("vm", "", host=cloud.head.name, boot_volume=volume)
+    client.succeeded(boot.operation, seconds=120)
+    client.log_in_appears([boot.instance])
+    guest = cloud.guest(boot.instance)
+    is_given_another(cloud, guest)
+    inside(guest, _MARK)
+    client.succeeded(client.ask("ShelveInstance", name=guest.name).name, seconds=120)
+    eventually(lambda: client.get(guest.name).state == SHELVED, "it has left")
+    client.succeeded(client.ask("UnshelveInstance", name=guest.name).name, seconds=120)
+    client.log_in_appears([guest.name])
+    assert "kept" in inside(guest, "cat /home/cirros/mark")
+    client.succeeded(client.delete(guest.name).name)
+    client.delete_volume(volume)
+    eventually(lambda: files(cloud) == set(), "its bytes are gone")
+
+
+def is_given_another(cloud: Cloud, guest: Guest) -> None:
+    """A volume beside its root, which stays."""
+    client = cloud.client
+    data = client.new_volume(size_gb=1)
+    client.succeeded(client.ask("AttachVolume", name=guest.name, volume=data).name)
+    eventually(lambda: "vdb" in inside(guest, _DISKS), "the guest sees it")
+    client.succeeded(client.ask("DetachVolume", name=guest.name, volume=data).name)
+    assert "vda" in inside(guest, _DISKS)
+    client.delete_volume(data)
