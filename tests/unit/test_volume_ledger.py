@@ -230,8 +230,11 @@ def test_what_comes_or_goes_stays_as_it_is(ledger: VolumeLedger, status: str) ->
     if status == "detaching":
         ledger.attached(hold())
         ledger.detaching(hold(sequence=3))
-    refused("VOLUME_BUSY", lambda: ledger.take_snapshot(new_snapshot(), NOW))
-    refused("VOLUME_BUSY", lambda: ledger.change(V, VolumeChanges(size_gb=2)))
+    for call in (
+        lambda: ledger.take_snapshot(new_snapshot(), NOW),
+        lambda: ledger.change(V, VolumeChanges(size_gb=2)),
+    ):
+        assert refused("VOLUME_BUSY", call).endswith("Try again in a moment.")
 
 
 def test_a_volume_is_kept_while_it_is_attached(ledger: VolumeLedger) -> None:
