@@ -25,7 +25,7 @@ from actors.drivers.copy_work import CopyWork
 from actors.drivers.guest_shelf import GuestShelf
 from actors.drivers.guest_work import GuestWork
 from actors.drivers.image_cache import ImageCache
-from actors.drivers.lanes import Lanes
+from actors.drivers.lanes import Lane, Lanes
 from actors.drivers.observed import News, Observed
 from actors.drivers.resize_work import ResizeWork
 from actors.drivers.size_work import SizeWork
@@ -121,7 +121,9 @@ class HostActor:
         self._cache = ImageCache(settings.state_dir / "cache", ports.images)
         self._sweep_at = 0.0
         self._shelf = GuestShelf(ports.store)
-        self._volumes = VolumeWork(self._hypervisor, self._cache, self._threads, ports.clock)
+        self._volumes = VolumeWork(
+            self._hypervisor, self._cache, self._threads, ports.clock, self._beside
+        )
         copies = CopyWork(self._hypervisor, ports.images, self._threads, ports.clock)
         resizes = ResizeWork(settings.id, ports.hosts, self._hypervisor, self._cache, self._threads)
         clones = CloneWork(self._hypervisor, self._cache, self._threads, self._beside)
@@ -181,6 +183,12 @@ class HostActor:
         """Remove a volume's bytes (``ports.volumes.VolumeHost``)."""
         await asyncio.shield(self._loading)
         await self._volumes.remove(volume)
+
+    @ray.method
+    async def grow_volume(self, volume: Volume) -> None:
+        """Make a volume's bytes, and its guest's disk, larger (``ports.volumes.VolumeHost``)."""
+        await asyncio.shield(self._loading)
+        await self._volumes.grow(volume)
 
     @ray.method
     async def copy_volume(self, volume: Volume, snapshot: SnapshotId) -> None:
@@ -248,12 +256,12 @@ class HostActor:
         )
 
     @asynccontextmanager
-    async def _beside(self, instance: InstanceId) -> AsyncIterator[None]:
+    async def _beside(self, instance: InstanceId) -> AsyncIterator[Lane]:
         """Keep its operations waiting; what libvirt says of it meanwhile is told afterwards."""
         lane = self._lanes.lane(instance)
         async with lane.between_jobs(instance):
             try:
-                yield
+                yield lane
             finally:
                 if self._observed.job_broken(instance, lane.newest):
                     self._news.set()

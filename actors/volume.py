@@ -1,8 +1,8 @@
 """VolumeActor: the one writer of volumes and their snapshots.
 
 Decides in memory (``model/volume_ledger.py``) and answers once the store has it. The bytes are the
-hosts' business: they make them when a volume is first attached, and remove or copy them when this
-actor asks, for as long as it takes.
+hosts' business: they make them when a volume is first attached, and grow, copy or remove them when
+this actor asks, for as long as it takes.
 """
 
 import asyncio
@@ -21,9 +21,15 @@ from actors.model.volume import (
     VolumeChanges,
     VolumeSnapshot,
 )
-from actors.model.volume_hold import Hold, Reserve
+from actors.model.volume_hold import Hold, Moved, Reserve
 from actors.model.volume_ledger import VolumeLedger
-from actors.model.volume_records import CopyVolume, Errand, RemoveSnapshot, RemoveVolume
+from actors.model.volume_records import (
+    CopyVolume,
+    Errand,
+    GrowVolume,
+    RemoveSnapshot,
+    RemoveVolume,
+)
 from actors.ports.clock import Clock
 from actors.ports.store import Remove, Store, Table
 from actors.ports.volumes import VolumeHost
@@ -134,6 +140,11 @@ class VolumeActor:
         await self._decide(lambda ledger: ledger.detaching(hold))
 
     @ray.method
+    async def moved(self, word: Moved) -> None:
+        """As ``VolumeLedger.moved``."""
+        await self._decide(lambda ledger: ledger.moved(word))
+
+    @ray.method
     async def release(self, hold: Hold, delete: bool) -> None:
         """As ``VolumeLedger.release``."""
         await self._decide(lambda ledger: ledger.release(hold, delete=delete))
@@ -177,6 +188,9 @@ class VolumeActor:
             case RemoveVolume(volume, host):
                 await self._hosts.host(host).remove_volume(volume)
                 await self._decide(lambda ledger: ledger.removed(volume))
+            case GrowVolume(grows, host):
+                await self._hosts.host(host).grow_volume(grows)
+                await self._decide(lambda ledger: ledger.grown(grows.id, grows.size_gb))
             case CopyVolume(source, snapshot, host):
                 await self._hosts.host(host).copy_volume(source, snapshot)
                 await self._decide(lambda ledger: ledger.copied(snapshot))

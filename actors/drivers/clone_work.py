@@ -3,20 +3,15 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from actors.drivers.acts import Act
 from actors.drivers.image_cache import ImageCache
-from actors.drivers.lanes import Lane
+from actors.drivers.lanes import Beside, Lane
 from actors.model.details import Clone, OfSnapshot
 from actors.model.errors import Internal
-from actors.model.ids import InstanceId
 from actors.ports.host import HostJob, HostStep
 from actors.ports.hypervisor import Hypervisor
-
-#: Keeps everybody else from a guest of this host, of which no operation is under way.
-Beside = Callable[[InstanceId], AbstractAsyncContextManager[None]]
 
 
 class CloneWork:

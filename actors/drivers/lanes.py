@@ -6,8 +6,8 @@ operation has asked, an older one's job is refused and the one in the lane ends 
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from actors.model.errors import Abandoned, Cancelled, Unavailable
@@ -35,6 +35,11 @@ class Lane:
     def busy(self) -> bool:
         """Whether a job is in the lane, or about to be."""
         return self._jobs > 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a job waits for what is in the lane."""
+        return self._jobs > 1
 
     def abandon(self, sequence: int) -> None:
         """The job of this operation that is in the lane now is wanted no more; its undo may be."""
@@ -109,6 +114,10 @@ class Lane:
                     self._inside = self._abandoned = 0
         finally:
             self._jobs -= 1
+
+
+#: Keeps the jobs of a guest waiting, where none is under way; its lane tells when one does.
+Beside = Callable[[InstanceId], AbstractAsyncContextManager[Lane]]
 
 
 class Lanes:

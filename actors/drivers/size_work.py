@@ -9,7 +9,7 @@ from actors.drivers.acts import Act
 from actors.drivers.lanes import Lane
 from actors.lifecycle.live_size import asked_size
 from actors.model.details import ChangeSize
-from actors.model.errors import HypervisorRefused, Internal
+from actors.model.errors import Conflict, Internal
 from actors.model.flavor import Size
 from actors.ports.clock import Clock
 from actors.ports.host import HostJob, HostStep
@@ -51,10 +51,10 @@ class SizeWork:
         """Have the guest and its record agree.
 
         Raises:
-            HypervisorRefused: The guest keeps what it is asked for.
+            Conflict: The guest keeps what it is asked for.
         """
         if not await self._agrees(job, lane):
-            raise HypervisorRefused(
+            raise Conflict(
                 f"The guest of instance {job.instance.id} does not give back what it is asked for. "
                 "Free memory there, or see that it is online as movable, and try again.",
                 "SIZE_KEPT_BY_GUEST",

@@ -72,6 +72,10 @@ class HostHandle:
         """As ``VolumeHost.remove_volume``."""
         await self._actor.call("remove_volume", volume)
 
+    async def grow_volume(self, volume: Volume) -> None:
+        """As ``VolumeHost.grow_volume``."""
+        await self._actor.call("grow_volume", volume)
+
     async def copy_volume(self, volume: Volume, snapshot: SnapshotId) -> None:
         """As ``VolumeHost.copy_volume``."""
         await self._actor.call("copy_volume", volume, snapshot)

@@ -13,7 +13,7 @@ from actors.model.volume import (
     VolumeChanges,
     VolumeSnapshot,
 )
-from actors.model.volume_hold import Hold, Reserve
+from actors.model.volume_hold import Hold, Moved, Reserve
 from actors.ports.network import PortRelease, PortRequest
 from actors.ports.scheduler import ClaimRequest, Release
 
@@ -192,6 +192,10 @@ class VolumesHandle:
     async def detaching(self, hold: Hold) -> None:
         """As ``Volumes.detaching``."""
         await self._actor.call("detaching", hold)
+
+    async def moved(self, word: Moved) -> None:
+        """As ``Volumes.moved``."""
+        await self._actor.call("moved", word)
 
     async def release(self, hold: Hold, delete: bool) -> None:
         """As ``Volumes.release``."""

@@ -10,6 +10,7 @@ from actors.model.details import (
     Rebuild,
     Rebuilt,
     RescueBoot,
+    Snapshot,
     Unrescue,
 )
 from actors.model.errors import Conflict
@@ -35,6 +36,8 @@ def remembered(record: InstanceRecord, details: Details | None) -> Details | Non
             return details.evolve(ran=ran, layer=found.layer if found else details.layer)
         case ChangeSize():
             return details.evolve(before=record.size_now)
+        case Snapshot() if record.boots_from_volume:
+            return None  # a shelve: its disk stays as it is, where it is
         case Unrescue():
             return details.evolve(rescue=record.rescue, ran=ran)
         case AttachVolume():

@@ -80,6 +80,8 @@ _NOT_CUT_OFF: Final = frozenset(
         TaskState.DELETING_SNAPSHOT,
         # Its claim covers two sizes; what it is left with would not be known.
         TaskState.CHANGING_SIZE,
+        TaskState.ATTACHING_VOLUME,
+        TaskState.DETACHING_VOLUME,
     }
 )
 
@@ -183,14 +185,13 @@ ALLOWED: Final[dict[Action, Guard]] = {
 }
 
 #: What is about the disk that an instance is made with. Of one that boots from a volume there is
-#: none; Nova refuses a backup of it, too, and the others up to microversion 2.93.
+#: none. Nova refuses a backup of it, too, and a rebuild up to microversion 2.92; its image of one
+#: is a set of snapshots of volumes.
 _OF_THE_OWN_DISK: Final = frozenset(
     {
         Action.REBUILD,
-        Action.RESCUE,
         Action.CREATE_IMAGE,
         Action.CREATE_BACKUP,
-        Action.SHELVE,
         Action.TAKE_SNAPSHOT,
     }
 )
@@ -279,7 +280,7 @@ def check_disk(record: InstanceRecord, what: Asked) -> None:
             record,
             what,
             "it boots from a volume.",
-            "Make a snapshot of the volume once it is detached.",
+            "Take a snapshot of the volume, and boot from a volume that begins as it.",
             "INSTANCE_BOOTS_FROM_VOLUME",
         )
 

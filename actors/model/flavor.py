@@ -67,6 +67,17 @@ class Flavor(StoredRecord):
             disk_gb=self.disk_gb + self.ephemeral_gb + -(-self.swap_mb // 1024),
         )
 
+    def resources_for(self, *, root_is_volume: bool) -> Resources:
+        """What a host must have free for an instance of its own disk, or of one that is a volume.
+
+        A volume is none of the flavor's disk: Nova counts 0 GiB for it
+        (``scheduler/utils.py``: ``ResourceRequest``, ``is_bfv``).
+        """
+        needed = self.resources
+        if not root_is_volume:
+            return needed
+        return needed.evolve(disk_gb=needed.disk_gb - self.disk_gb)
+
     def for_instance(self) -> "Flavor":
         """The copy an instance carries: whose the flavor is says nothing about the instance."""
         return self.evolve(projects=(), request_id=None)

@@ -295,8 +295,13 @@ class InstanceRecord(StoredRecord):
     @property
     def resources(self) -> Resources:
         """What it takes from its host."""
+        return self.needs(root_is_volume=self.boots_from_volume)
+
+    def needs(self, *, root_is_volume: bool) -> Resources:
+        """What it takes from its host with a root disk of its own, or with one that is a volume."""
         size = self.size_now
-        return self.flavor.resources.evolve(vcpus=size.vcpus, memory_mb=size.memory_mb)
+        needed = self.flavor.resources_for(root_is_volume=root_is_volume)
+        return needed.evolve(vcpus=size.vcpus, memory_mb=size.memory_mb)
 
     @property
     def told(self) -> OperationId | None:

@@ -19,6 +19,7 @@ from actors.model.ids import (
     ProjectId,
     RequestId,
     UserId,
+    VolumeId,
 )
 from actors.model.instance import Fault, Former, VmState
 
@@ -157,6 +158,8 @@ class OperationRecord(StoredRecord):
     former: Former | None = None
     #: What an operation that it interrupted was still making: nobody else will remove it.
     unfinished_image: ImageId | None = None
+    #: What an operation that it interrupted was giving the instance, or taking from it.
+    unfinished_volume: VolumeId | None = None
     #: What it waits for, in words; empty when it moves.
     waiting_for: str = ""
     #: A delete, or the caller, wants it to end: no further step begins, what was done is undone.

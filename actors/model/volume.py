@@ -34,6 +34,8 @@ class VolumeStatus(StrEnum):
     ATTACHING = "attaching"
     IN_USE = "in-use"
     DETACHING = "detaching"
+    #: In use, and to become larger. Never stored: ``Volume.shown``.
+    EXTENDING = "extending"
     #: Its host removes the bytes; then it is gone.
     DELETING = "deleting"
 
@@ -94,8 +96,16 @@ class Volume(StoredRecord):
     shared: bool = False
     attachment: Attachment | None = None
     released: Released | None = None
+    #: It is attached, and has been asked to grow: its host makes bytes and guest follow.
+    growing: bool = False
     created: Instant
     generation: int = 1
+
+    @property
+    def shown(self) -> VolumeStatus:
+        """What a client sees."""
+        grows = self.growing and self.status is VolumeStatus.IN_USE
+        return VolumeStatus.EXTENDING if grows else self.status
 
 
 class VolumeSnapshot(StoredRecord):

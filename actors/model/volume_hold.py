@@ -20,6 +20,15 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """The instance is on another host now, and takes a volume along that all hosts have."""
+
+    hold: Hold
+    host_id: HostId
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reserve:
     """Keep a volume for an instance, on the instance's host."""
 

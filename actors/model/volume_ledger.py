@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from actors.model.errors import Cancelled, Conflict, Stale
+from actors.model.errors import Cancelled, Conflict, Stale, Unavailable
 from actors.model.ids import SnapshotId, VolumeId
 from actors.model.volume import (
     Attachment,
@@ -15,9 +15,13 @@ from actors.model.volume import (
     VolumeSnapshot,
     VolumeStatus,
 )
-from actors.model.volume_hold import Hold, Reserve
+from actors.model.volume_hold import Hold, Moved, Reserve
 from actors.model.volume_records import VolumeRecords
 from actors.model.volume_refusals import being_copied, busy, check_quota, too_small
+
+_FREE = frozenset({VolumeStatus.AVAILABLE})
+#: Nobody is about to take it, or to give it back.
+_SETTLED = frozenset({VolumeStatus.AVAILABLE, VolumeStatus.IN_USE})
 
 
 class VolumeLedger(VolumeRecords):
@@ -58,13 +62,15 @@ class VolumeLedger(VolumeRecords):
     def change(
         self, volume: VolumeId, changes: VolumeChanges, generation: int | None = None
     ) -> Volume:
-        """Describe it otherwise, or make it larger. Its bytes follow when it is next attached.
+        """Describe it otherwise, or make it larger.
+
+        Its bytes follow next where it is attached, and else when it is attached again.
 
         Raises:
             NotFound: No such volume.
             Stale: It is not of this generation.
             Invalid: It would become smaller.
-            Conflict: It is attached or being copied, and cannot grow now.
+            Conflict: It is being attached, detached or copied, and cannot grow now.
         """
         found = self.volume(volume)
         if generation not in (None, found.generation):
@@ -77,9 +83,13 @@ class VolumeLedger(VolumeRecords):
         if size is not None and size != found.size_gb:
             if size < found.size_gb:
                 raise too_small(size, f"the volume has {found.size_gb} GiB, and only grows")
-            self._check_idle(found, "be extended")
+            self._check(found, "be extended", _SETTLED)
+        grows = size is not None and size != found.size_gb and found.attachment is not None
         given = ((name, getattr(changes, name)) for name in VolumeChanges.model_fields)
-        changed = found.evolve(**{name: value for name, value in given if value is not None})
+        changed = found.evolve(
+            **{name: value for name, value in given if value is not None},
+            growing=found.growing or grows,
+        )
         return found if changed == found else self._put(changed)
 
     def delete(self, volume: VolumeId) -> None:
@@ -107,14 +117,14 @@ class VolumeLedger(VolumeRecords):
 
         Raises:
             NotFound: No such volume.
-            Conflict: The volume is attached.
+            Conflict: The volume is being attached, detached or deleted.
             QuotaExceeded: The project has as many as one may have.
         """
         known = self._snapshots.get(command.id)
         if known is not None:
             return known
         volume = self.volume(command.volume, command.project)
-        if volume.status is not VolumeStatus.AVAILABLE:
+        if volume.status not in _SETTLED:
             raise busy(volume, "be copied")
         check_quota(command.project, "snapshots", self._snapshots.values())
         has_bytes = volume.host_id is not None
@@ -185,7 +195,7 @@ class VolumeLedger(VolumeRecords):
             raise Cancelled(
                 f"Volume {found.id} was given back meanwhile.", detail=f"{hold} behind {last}"
             )
-        self._check_idle(found, "be attached")
+        self._check(found, "be attached", _FREE)
         if found.host_id not in (None, request.host_id) and not found.shared:
             raise Conflict(
                 f"Volume {found.id} lies on another host than the instance.",
@@ -213,6 +223,24 @@ class VolumeLedger(VolumeRecords):
         """The instance is about to give it back."""
         self._become(hold, VolumeStatus.DETACHING)
 
+    def moved(self, word: Moved) -> None:
+        """The instance is elsewhere: what a host does for the volume, that host does now.
+
+        Raises:
+            Unavailable: The former host still copies it.
+        """
+        found = self._volumes.get(word.hold.volume)
+        if found is None or not _holds(found, word.hold) or not found.shared:
+            return
+        if found.host_id == word.host_id:
+            return
+        if self._is_copied(found):
+            raise Unavailable(
+                f"Volume {found.id} is being copied for a snapshot; the instance waits for that.",
+                "VOLUME_BEING_COPIED",
+            )
+        self._put(found.evolve(host_id=word.host_id, host=word.host))
+
     def release(self, hold: Hold, *, delete: bool = False) -> None:
         """The instance has it no more; with ``delete`` it goes, unless it has snapshots."""
         found = self._volumes.get(hold.volume)
@@ -220,7 +248,13 @@ class VolumeLedger(VolumeRecords):
             return
         released = Released(instance=hold.instance, sequence=hold.sequence, attempt=hold.attempt)
         freed = self._put(
-            found.evolve(status=VolumeStatus.AVAILABLE, attachment=None, released=released)
+            found.evolve(
+                status=VolumeStatus.AVAILABLE,
+                attachment=None,
+                released=released,
+                # What it has not grown yet, it grows when it is attached again.
+                growing=False,
+            )
         )
         if delete and not self._of.get(freed.id):
             self._end(freed)
@@ -232,6 +266,12 @@ class VolumeLedger(VolumeRecords):
         found = self._volumes.get(volume)
         if found is not None and found.status is VolumeStatus.DELETING:
             self._forget(found)
+
+    def grown(self, volume: VolumeId, size_gb: int) -> None:
+        """Its bytes, and its guest's disk, are as large as this."""
+        found = self._volumes.get(volume)
+        if found is not None and found.growing and found.size_gb == size_gb:
+            self._put(found.evolve(growing=False))
 
     def copied(self, snapshot: SnapshotId) -> None:
         """The snapshot's bytes are there, and so are the volume's."""
@@ -251,12 +291,15 @@ class VolumeLedger(VolumeRecords):
 
     # ------------------------------------------------------------------------------------------
 
-    def _check_idle(self, volume: Volume, what: str) -> None:
-        if volume.status is not VolumeStatus.AVAILABLE:
+    def _check(self, volume: Volume, what: str, statuses: frozenset[VolumeStatus]) -> None:
+        if volume.status not in statuses:
             raise busy(volume, what)
-        copies = (self._snapshots[one].status for one in self._of.get(volume.id, ()))
-        if SnapshotStatus.CREATING in copies:
+        if self._is_copied(volume):
             raise being_copied(volume)
+
+    def _is_copied(self, volume: Volume) -> bool:
+        copies = (self._snapshots[one].status for one in self._of.get(volume.id, ()))
+        return SnapshotStatus.CREATING in copies
 
     def _become(self, hold: Hold, status: VolumeStatus) -> None:
         found = self._volumes.get(hold.volume)

@@ -31,6 +31,14 @@ class RemoveVolume:
 
 
 @dataclass(frozen=True, slots=True)
+class GrowVolume:
+    """A host has to make a volume that is attached as large as it should be."""
+
+    volume: Volume
+    host: HostId
+
+
+@dataclass(frozen=True, slots=True)
 class CopyVolume:
     """A host has to copy a volume's bytes."""
 
@@ -47,7 +55,7 @@ class RemoveSnapshot:
     host: HostId
 
 
-Errand = RemoveVolume | CopyVolume | RemoveSnapshot
+Errand = RemoveVolume | GrowVolume | CopyVolume | RemoveSnapshot
 
 
 class VolumeRecords:
@@ -123,7 +131,11 @@ class VolumeRecords:
     def unfinished(self) -> tuple[VolumeId | SnapshotId, ...]:
         """What hosts have something to do for: each has an ``errand``."""
         return (
-            *(one.id for one in self._volumes.values() if one.status is VolumeStatus.DELETING),
+            *(
+                one.id
+                for one in self._volumes.values()
+                if one.status is VolumeStatus.DELETING or one.growing
+            ),
             *(
                 one.id
                 for one in self._snapshots.values()
@@ -135,8 +147,9 @@ class VolumeRecords:
         """What a host has to do for a volume or a snapshot now; None for nothing."""
         volume = self._volumes.get(VolumeId(what))
         if volume is not None and volume.host_id is not None:
-            deleting = volume.status is VolumeStatus.DELETING
-            return RemoveVolume(volume.id, volume.host_id) if deleting else None
+            if volume.status is VolumeStatus.DELETING:
+                return RemoveVolume(volume.id, volume.host_id)
+            return GrowVolume(volume, volume.host_id) if volume.growing else None
         snapshot = self._snapshots.get(SnapshotId(what))
         if snapshot is None or snapshot.host_id is None:
             return None

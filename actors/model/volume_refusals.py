@@ -26,8 +26,13 @@ def check_quota(
 
 def busy(volume: Volume, what: str) -> Conflict:
     """It is not available."""
-    deleting = volume.status is VolumeStatus.DELETING
-    hint = "" if deleting else " Detach it first."
+    match volume.status:
+        case VolumeStatus.DELETING:
+            hint = ""
+        case VolumeStatus.ATTACHING | VolumeStatus.DETACHING:
+            hint = " Try again in a moment."
+        case _:
+            hint = " Detach it first."
     return Conflict(
         f"Volume {volume.id} is {volume.status.value} and cannot {what}.{hint}",
         "VOLUME_BUSY",

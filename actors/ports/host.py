@@ -48,7 +48,8 @@ class HostStep(StrEnum):
     #: The files of the record's volumes are there, and a guest that runs has those disks, and no
     #: other volumes.
     ENSURE_VOLUMES = "ensure_volumes"
-    #: The same, under the name that the journal tells it by when the record has just changed.
+    #: The same act, under a name of its own: an attach does both, before and after the record
+    #: changes, and gates and metrics tell steps by it.
     PLUG_VOLUMES = "plug_volumes"
     #: The guest can be given the size that ``ChangeSize`` names; nothing is changed yet.
     CHECK_SIZE = "check_size"

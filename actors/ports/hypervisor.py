@@ -234,6 +234,41 @@ class Hypervisor(Protocol):
         """Keep a volume as it is now; a copy that is there is no error."""
         ...
 
+    def grow_volume(self, instance: InstanceId, volume: VolumeId, size_gb: int) -> None:
+        """Make a volume that an instance has larger, never smaller.
+
+        A guest that runs sees it (virDomainBlockResize).
+        """
+        ...
+
+    def begin_volume_copy(
+        self, instance: InstanceId, volume: VolumeId, snapshot: SnapshotId
+    ) -> bool:
+        """Begin to keep a volume that an instance has, unless it is being kept or was.
+
+        Whether the guest's QEMU copies it (virDomainBackupBegin): then the guest may be started and
+        stopped meanwhile. Else the guest must not run until the copy is done, or ended.
+
+        Raises:
+            NotFound: The volume has no bytes here.
+            Unavailable: Another copy of the guest's disks is being made.
+        """
+        ...
+
+    def volume_copy_done(
+        self, instance: InstanceId, volume: VolumeId, snapshot: SnapshotId
+    ) -> bool:
+        """Whether it is kept.
+
+        Raises:
+            Unavailable: What made the copy is gone. Begin again.
+        """
+        ...
+
+    def end_volume_copy(self, instance: InstanceId, snapshot: SnapshotId) -> None:
+        """Stop copying, and remove what is half copied. None is no error."""
+        ...
+
     def remove_volume_snapshot(self, snapshot: SnapshotId) -> None:
         """Remove a snapshot's bytes. None is no error."""
         ...

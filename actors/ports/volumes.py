@@ -10,7 +10,7 @@ from actors.model.volume import (
     VolumeChanges,
     VolumeSnapshot,
 )
-from actors.model.volume_hold import Hold, Reserve
+from actors.model.volume_hold import Hold, Moved, Reserve
 
 
 class Volumes(Protocol):
@@ -74,6 +74,10 @@ class Volumes(Protocol):
         """As ``VolumeLedger.detaching``."""
         ...
 
+    async def moved(self, word: Moved) -> None:
+        """As ``VolumeLedger.moved``."""
+        ...
+
     async def release(self, hold: Hold, delete: bool) -> None:
         """As ``VolumeLedger.release``."""
         ...
@@ -89,8 +93,24 @@ class VolumeHost(Protocol):
         """Remove a volume's bytes. None there is no error."""
         ...
 
+    async def grow_volume(self, volume: Volume) -> None:
+        """Make bytes and guest of a volume that is attached as large as it says.
+
+        A guest that runs sees its disk grow.
+
+        Raises:
+            Unavailable: Something else is being done to the guest. Ask again.
+        """
+        ...
+
     async def copy_volume(self, volume: Volume, snapshot: SnapshotId) -> None:
-        """Copy the bytes of a volume that nobody has. A copy that is there is no error."""
+        """Copy a volume's bytes as they are at one moment. A copy that is there is no error.
+
+        A guest that has it runs on, and what it is asked for goes before the copy.
+
+        Raises:
+            Unavailable: Something else is being done to the guest. Ask again: it begins anew.
+        """
         ...
 
     async def remove_volume_snapshot(self, snapshot: SnapshotId) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from actors.model.details import AttachVolume, Clone
+from actors.model.errors import Conflict
 from actors.model.operation import Action, OperationRecord
 from actors.ports.host import HostStep
 from actors.ports.network import PortRelease, PortRequest
@@ -30,16 +31,30 @@ def starts_anew(operation: OperationRecord) -> bool:
 
 
 async def claim_host(work: Work) -> Mapping[str, object]:
-    """Take a host's resources. The same attempt gets the same host again."""
+    """Take a host's resources. The same attempt gets the same host again.
+
+    Raises:
+        Conflict: Somebody wants another host than the one that has its volumes.
+    """
     operation, record = work.operation, work.record
+    wanted, bound = operation.wanted_host, record.volume_host
+    if wanted and bound and wanted != bound:
+        raise Conflict(
+            f"Instance {record.id} has a volume that lies on another host than {wanted}. Name no "
+            "host.",
+            "VOLUME_ELSEWHERE",
+            f"on {bound}",
+        )
     claim = await work.cluster.scheduler.claim(
         ClaimRequest(
             instance=record.id,
             sequence=operation.sequence,
             attempt=operation.attempt,
-            resources=record.resources,
+            resources=record.needs(
+                root_is_volume=record.boots_from_volume or brings_volume(operation)
+            ),
             availability_zone=record.availability_zone,
-            host=operation.wanted_host or record.volume_host or await _host_of_root(work),
+            host=wanted or bound or await _host_of_root(work),
             exclude=operation.refused,
         )
     )

@@ -37,6 +37,7 @@ from actors.ports.store import Eviction
 from actors.sagas import journal
 from actors.sagas.engine import Engine
 from actors.sagas.snapshot import unfinished_image
+from actors.sagas.volumes import unfinished_volume
 
 _log: Final = logging.getLogger(__name__)
 
@@ -152,8 +153,12 @@ class Cell:
                     case Interrupt():
                         written.append(self._interrupted(now))
                     case Begin(operation):
-                        left = unfinished_image(self.operation) if written else None
-                        begun = operation.evolve(unfinished_image=left)
+                        begun = operation
+                        if written:
+                            begun = operation.evolve(
+                                unfinished_image=unfinished_image(self.operation),
+                                unfinished_volume=unfinished_volume(self.operation),
+                            )
                         written.append(self._engine.begin(begun))
             if not written:
                 return Accepted(instance=self._record, operation=self.operation)

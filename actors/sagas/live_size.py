@@ -21,7 +21,7 @@ from actors.sagas.saga import Saga, Step, Work
 async def claim_both(work: Work) -> Mapping[str, object]:
     """Hold what the old and the new size need, each of its parts."""
     old, new = _before(work), _asked(work)
-    resources = work.record.flavor.resources.evolve(
+    resources = work.record.resources.evolve(
         vcpus=max(old.vcpus, new.vcpus), memory_mb=max(old.memory_mb, new.memory_mb)
     )
     await _claim(work, resources)

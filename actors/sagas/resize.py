@@ -16,6 +16,7 @@ from actors.model.operation import Action, OperationRecord
 from actors.ports.host import HostStep
 from actors.ports.scheduler import ClaimRequest, Release
 from actors.sagas.saga import OPERATION, Place, Saga, Step, Work
+from actors.sagas.volumes import take_volumes_along
 
 #: Disks are copied, or travel: an hour is enough for some hundred GiB.
 _COPY_SECONDS = 3600.0
@@ -44,7 +45,9 @@ async def claim_size(work: Work) -> Mapping[str, object]:
             instance=record.id,
             sequence=operation.sequence,
             attempt=operation.attempt,
-            resources=_asked(operation).flavor.resources,
+            resources=_asked(operation).flavor.resources_for(
+                root_is_volume=record.boots_from_volume
+            ),
             availability_zone=record.availability_zone,
             lives_on=_former(operation).host_id,
             host=record.volume_host,
@@ -68,6 +71,8 @@ async def release_former(work: Work) -> Mapping[str, object]:
 async def mark_resized(work: Work) -> Mapping[str, object]:
     """From here on the record is of the new size, on its host."""
     operation = work.operation
+    if operation.host_id is not None and operation.host is not None:
+        await take_volumes_along(work, operation.host_id, operation.host)
     return {
         "flavor": _asked(operation).flavor,
         # What was changed since is the former flavor's matter: the new one begins with its own.
@@ -81,6 +86,7 @@ async def mark_resized(work: Work) -> Mapping[str, object]:
 async def mark_as_before(work: Work) -> Mapping[str, object]:
     """The record is of the former size again, on its host."""
     former = _former(work.operation)
+    await take_volumes_along(work, former.host_id, former.host)
     return {
         "flavor": former.flavor,
         "size": former.size,

@@ -1,11 +1,14 @@
 """Shelve: an instance is kept as an image, and gives its host's room back (Nova: ``shelve``).
 
-It keeps its id, its addresses and all that is said of it.
+It keeps its id, its addresses and all that is said of it. One that boots from a volume needs no
+image: the volume stays as it is, and stays the instance's.
 """
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
+from actors.model.details import Snapshot
 from actors.model.errors import Conflict
 from actors.model.image import BootFile
 from actors.model.instance import Shelved, VmState
@@ -14,6 +17,7 @@ from actors.ports.host import HostStep
 from actors.sagas.boot import claim_host, release_claim
 from actors.sagas.saga import Saga, Step, Work
 from actors.sagas.snapshot import IMAGE_STEPS, snapshot_of
+from actors.sagas.volumes import take_volumes_along
 
 
 def ran(operation: OperationRecord) -> bool:
@@ -24,6 +28,11 @@ def ran(operation: OperationRecord) -> bool:
 def rested(operation: OperationRecord) -> bool:
     """Whether it was there without running: to let it go costs its memory, as in Nova."""
     return operation.was in {VmState.PAUSED, VmState.SUSPENDED}
+
+
+def is_imaged(operation: OperationRecord) -> bool:
+    """Whether its root disk is kept as an image: not a volume (``lifecycle.before``)."""
+    return isinstance(operation.details, Snapshot)
 
 
 def had_left(operation: OperationRecord) -> bool:
@@ -37,11 +46,13 @@ def had_stayed(operation: OperationRecord) -> bool:
 
 
 async def mark_shelved(work: Work) -> Mapping[str, object]:
-    """The record knows the image that the instance can be brought back from.
+    """The record knows the image that the instance can be brought back from, if it needs one.
 
     Raises:
         Conflict: Somebody deleted the image meanwhile.
     """
+    if not is_imaged(work.operation):
+        return {}
     wanted = snapshot_of(work).image
     for image in await work.cluster.images.images():
         if image.id == wanted:
@@ -69,8 +80,10 @@ async def unmark_shelved(_: Work) -> Mapping[str, object]:
 
 
 async def mark_unshelved(work: Work) -> Mapping[str, object]:
-    """The instance's disk starts from its own image now."""
-    shelved = work.record.shelved
+    """The instance is on its new host, and its disk starts from its own image."""
+    record, shelved = work.record, work.record.shelved
+    if record.host_id is not None and record.host is not None:
+        await take_volumes_along(work, record.host_id, record.host)
     if shelved is None:
         return {}
     source = shelved.original.evolve(disk=shelved.disk, virtual_size=shelved.virtual_size)
@@ -105,12 +118,12 @@ SHELVE = Saga(
         ),
         # No undo: what stood still cannot be made to stand still where it was.
         Step("off", HostStep.ENSURE_STOPPED, when=rested, deadline_seconds=60.0),
-        *IMAGE_STEPS,
+        *(replace(step, when=is_imaged) for step in IMAGE_STEPS),
         Step("mark", mark_shelved, undo=unmark_shelved),
     ),
 )
 
-#: It has its image, so nothing is lost, and nothing goes back.
+#: It has its image, or its volume, so nothing is lost, and nothing goes back.
 SHELVE_OFFLOAD = Saga(
     Action.SHELVE_OFFLOAD,
     (

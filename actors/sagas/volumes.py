@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from actors.lifecycle.targets import free_target
 from actors.model.details import AttachVolume, DetachVolume
 from actors.model.errors import Conflict, Internal
-from actors.model.ids import VolumeId
+from actors.model.ids import HostId, VolumeId
 from actors.model.instance import ROOT_TARGET, AttachedVolume, InstanceRecord
 from actors.model.operation import Action, OperationRecord
 from actors.model.volume import Volume
-from actors.model.volume_hold import Hold, Reserve
+from actors.model.volume_hold import Hold, Moved, Reserve
 from actors.ports.host import HostStep
 from actors.sagas.saga import Saga, Step, Work
 
@@ -99,14 +99,38 @@ async def release_detached(work: Work) -> Mapping[str, object]:
 
 async def release_volumes(work: Work) -> Mapping[str, object]:
     """An instance that is deleted lets go of all; those made for it go with it."""
-    volumes = work.record.volumes
-    if not volumes:
-        return {}
+    held = {one.volume: one.delete_on_termination for one in work.record.volumes}
+    unfinished = work.operation.unfinished_volume
+    if unfinished is not None:
+        held.setdefault(unfinished, False)
     release = work.cluster.volumes.release
+    await asyncio.gather(*(release(_hold(work, one), goes) for one, goes in held.items()))
+    return {"volumes": ()} if work.record.volumes else {}
+
+
+def unfinished_volume(operation: OperationRecord) -> VolumeId | None:
+    """The volume of which only this operation knows who has it, should it end now."""
+    match operation.details:
+        case AttachVolume(volume=volume) | DetachVolume(volume=volume):
+            return volume
+        case _:
+            return operation.unfinished_volume
+
+
+async def take_volumes_along(work: Work, host_id: HostId, host: str) -> None:
+    """Tell the owner of volumes that all hosts have, where the instance is from here on.
+
+    Raises:
+        Unavailable: One of them is being copied where it was.
+    """
+    moved = work.cluster.volumes.moved
     await asyncio.gather(
-        *(release(_hold(work, one.volume), one.delete_on_termination) for one in volumes)
+        *(
+            moved(Moved(_hold(work, one.volume), host_id, host))
+            for one in work.record.volumes
+            if one.host is None
+        )
     )
-    return {"volumes": ()}
 
 
 async def _reserved(work: Work) -> Volume:

@@ -143,7 +143,7 @@ class VolumeCases:
             (
                 volume
                 for volume in await self._volumes.volumes(scope)
-                if name in (None, volume.name) and status in (None, volume.status)
+                if name in (None, volume.name) and status in (None, volume.shown)
             ),
             lambda volume: (_newest_first(volume.created), volume.id),
             Pager(self._signer, "volumes", scope, filter_text),
@@ -162,7 +162,7 @@ class VolumeCases:
 
         Raises:
             Invalid: It would become smaller.
-            Conflict: It is to grow, and is attached.
+            Conflict: It is to grow, and is being attached, detached or copied.
             Stale: It is not what the caller saw.
         """
         await self.get(caller, project, volume)
@@ -184,7 +184,7 @@ class VolumeCases:
 
         Raises:
             Invalid: There is no such volume.
-            Conflict: The volume is attached.
+            Conflict: The volume is being attached, detached or deleted.
             QuotaExceeded: The project has as many as one may have.
             pydantic.ValidationError: A field breaks a limit of ``CreateVolumeSnapshot``.
         """

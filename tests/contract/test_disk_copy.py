@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.drivers.libvirt.hypervisor import LibvirtHypervisor
 from actors.drivers.libvirt.qcow2 import Qcow2Header
 from actors.model.instance import InstanceRecord, PowerState
 from tests.contract import records
@@ -63,8 +64,7 @@ def test_a_copy_whose_maker_was_lost_is_made_anew(host: HostUnderTest) -> None:
     record = records.instance()
     host.boot(record)
     host.hypervisor.begin_copy(record, 2)
-    hypervisor = host.hypervisor
-    hypervisor._copies = type(hypervisor._copies)(host.settings.instances_dir)  # type: ignore[call-arg]
+    host.hypervisor._copies = LibvirtHypervisor(host.settings)._copies
     assert Qcow2Header.read(copied(host, record)).virtual_size > 0
 
 
@@ -99,4 +99,4 @@ def test_a_copy_ends_with_its_disk(host: HostUnderTest) -> None:
     host.hypervisor.ensure_absent(record.id)
     host.hypervisor.remove_disk(record.id)
     assert not (host.settings.instances_dir / record.id).exists()
-    assert not getattr(host.hypervisor._copies, "_running", {})
+    assert host.hypervisor._jobs.offline() == ()

@@ -2,6 +2,7 @@
 
 import subprocess
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,13 @@ import pytest
 from actors.drivers.libvirt.domain_xml import Domain
 from actors.drivers.libvirt.qcow2 import Qcow2Header
 from actors.drivers.libvirt.volume_files import VolumeFiles
-from actors.model.errors import HypervisorRefused, NotFound
+from actors.model.errors import HypervisorRefused, NotFound, Unavailable
 from actors.model.ids import SnapshotId, VolumeId
-from actors.model.instance import AttachedVolume, InstanceRecord
+from actors.model.instance import AttachedVolume, InstanceRecord, Rescue
+from actors.ports.hypervisor import BootFiles
 from tests.contract import records
-from tests.contract.hosts import HostUnderTest
+from tests.contract.hosts import HostUnderTest, eventually
+from tests.contract.test_clones import qemu
 
 GIB = 1024**3
 
@@ -27,8 +30,8 @@ def of(files: VolumeFiles, one: AttachedVolume) -> Path:
     return files.path(one.volume)
 
 
-def write(path: Path) -> None:
-    command = ["qemu-io", "-f", "qcow2", "-c", "write -P 0xa5 0 64k", str(path)]
+def write(path: Path, megabytes: int = 1) -> None:
+    command = ["qemu-io", "-f", "qcow2", "-c", f"write -P 0xa5 0 {megabytes}M", str(path)]
     subprocess.run(command, check=True, capture_output=True)
 
 
@@ -122,6 +125,109 @@ def test_a_guest_that_runs_is_given_a_volume(host: HostUnderTest) -> None:
     assert disks(host, record) == {"vda": None}
 
 
+def attached(
+    host: HostUnderTest, *, runs: bool = True, megabytes: int = 1
+) -> tuple[InstanceRecord, AttachedVolume]:
+    """An instance with a volume that has something in it."""
+    one = volume(size_gb=1)
+    record = records.instance().evolve(volumes=(one,))
+    host.hypervisor.ensure_volume(one, None)
+    write(host.hypervisor._volumes.path(one.volume), megabytes)
+    host.boot(record)
+    if not runs:
+        host.hypervisor.force_off(record.id)
+    return record, one
+
+
+def size_of(host: HostUnderTest, record: InstanceRecord, one: AttachedVolume) -> int:
+    """As the guest that runs sees it, or as its file says."""
+    domain = host.domain_of(record)
+    if domain.isActive() and not host.settings.is_test:
+        return domain.blockInfo("vdb")[0]
+    return Qcow2Header.read(host.hypervisor._volumes.path(one.volume)).virtual_size
+
+
+@pytest.mark.parametrize("state", ["running", "paused", "off"])
+def test_a_volume_grows_with_its_guest(host: HostUnderTest, state: str) -> None:
+    record, one = attached(host, runs=state != "off")
+    if state == "paused":
+        host.hypervisor.pause(record.id)
+    before = host.hypervisor.power_state(record.id)
+    for size in (3, 3, 2):  # an older word does not shrink it
+        host.hypervisor.grow_volume(record.id, one.volume, size)
+        assert size_of(host, record, one) == 3 * GIB
+    assert host.hypervisor.power_state(record.id) is before
+    host.hypervisor.force_off(record.id)
+    host.run(record, 2)
+    assert size_of(host, record, one) == 3 * GIB
+
+
+def copied(host: HostUnderTest, record: InstanceRecord, one: AttachedVolume) -> SnapshotId:
+    """A snapshot, once it is whole."""
+    snapshot = SnapshotId(str(uuid.uuid4()))
+    for _ in range(2):
+        host.hypervisor.begin_volume_copy(record.id, one.volume, snapshot)
+        eventually("it is copied", lambda: done(host, record, one, snapshot))
+    return snapshot
+
+
+def done(
+    host: HostUnderTest, record: InstanceRecord, one: AttachedVolume, snapshot: SnapshotId
+) -> bool:
+    return host.hypervisor.volume_copy_done(record.id, one.volume, snapshot)
+
+
+@pytest.mark.parametrize("state", ["running", "paused", "suspended", "off"])
+def test_a_volume_is_kept_while_its_guest_has_it(host: HostUnderTest, state: str) -> None:
+    record, one = attached(host, runs=state != "off")
+    if state == "paused":
+        host.hypervisor.pause(record.id)
+    if state == "suspended":
+        host.hypervisor.suspend(record.id)
+    before = host.hypervisor.power_state(record.id)
+    snapshot = copied(host, record, one)
+    assert host.hypervisor.power_state(record.id) is before
+    again = volume(snapshot=snapshot)
+    host.hypervisor.ensure_volume(again, None)
+    assert is_written(host.hypervisor._volumes.path(again.volume))
+    host.hypervisor.end_volume_copy(record.id, snapshot)
+    host.hypervisor.remove_volume_snapshot(snapshot)
+    folder = host.hypervisor._volumes.snapshot_path(snapshot).parent
+    assert list(folder.iterdir()) == []
+
+
+ASKED: dict[str, Callable[[HostUnderTest, InstanceRecord], object]] = {
+    "suspend": lambda host, record: host.hypervisor.suspend(record.id),
+    "snapshot": lambda host, record: host.hypervisor.keep_disk(record.id, str(uuid.uuid4())),
+    "detach": lambda host, record: host.hypervisor.plug(record.evolve(volumes=()), True),
+    "stop": lambda host, record: host.hypervisor.force_off(record.id),
+    "image": lambda host, record: host.hypervisor.begin_copy(record, 2),
+}
+
+
+@qemu
+@pytest.mark.parametrize("asked", ASKED)
+def test_what_a_guest_is_asked_goes_before_the_copy(host: HostUnderTest, asked: str) -> None:
+    record, one = attached(host, megabytes=256)
+    snapshot = SnapshotId(str(uuid.uuid4()))
+    assert host.hypervisor.begin_volume_copy(record.id, one.volume, snapshot)
+    domain = host.domain_of(record)
+    ASKED[asked](host, record)
+    try:
+        assert done(host, record, one, snapshot)
+    except Unavailable as error:
+        assert error.reason == "COPY_INTERRUPTED"  # noqa: PT017 - a fast machine had made it
+    else:
+        assert is_written(host.hypervisor._volumes.snapshot_path(snapshot))
+    host.hypervisor.end_volume_copy(record.id, snapshot)
+    assert not host.hypervisor._volumes.partial_path(snapshot).exists()
+    if asked == "image":
+        eventually("the image is copied", lambda: host.hypervisor.copy_done(record.id, 2))
+    if asked == "detach":  # the guest, which has no kernel, is asked; it keeps the disk
+        eventually("nobody copies it", lambda: host.hypervisor._jobs.interrupt(domain, record.id))
+        assert not host.hypervisor.plug(record.evolve(volumes=()), True)
+
+
 def test_an_instance_boots_from_a_volume(host: HostUnderTest) -> None:
     one = volume(target="vda")
     record = records.instance().evolve(volumes=(one,))
@@ -133,3 +239,38 @@ def test_an_instance_boots_from_a_volume(host: HostUnderTest) -> None:
     host.hypervisor.ensure_absent(record.id)
     host.hypervisor.remove_disk(record.id)
     assert host.hypervisor.has_volume(one.volume)
+
+
+def test_one_that_boots_from_a_volume_is_rescued(host: HostUnderTest) -> None:
+    one = volume(target="vda")
+    record = records.instance().evolve(volumes=(one,))
+    host.hypervisor.ensure_volume(one, None)
+    host.boot(record)
+    host.hypervisor.force_off(record.id)
+    record = record.evolve(rescue=Rescue(source=record.source))
+    host.hypervisor.ensure_rescue_disk(record, host.base)
+    files = BootFiles(host.base, rescue=BootFiles(host.base))
+    host.hypervisor.ensure_running(record, 2, files, {})
+    assert disks(host, record) == {"vda": None, "vdb": one.volume}
+    if not host.settings.is_test:
+        # It grows under the name that it has for now, and nobody takes it for one too many.
+        host.hypervisor.grow_volume(record.id, one.volume, 2)
+        assert host.domain_of(record).blockInfo("vdb")[0] == 2 * GIB
+        assert host.hypervisor.plug(record, True)
+    host.hypervisor.force_off(record.id)
+    host.hypervisor.remove_rescue_disk(record.id)
+    host.run(record.evolve(rescue=None), 3)
+    assert disks(host, record) == {"vda": one.volume}
+
+
+def test_the_root_stays_when_another_is_plugged(host: HostUnderTest) -> None:
+    root, other = volume(target="vda"), volume()
+    record = records.instance().evolve(volumes=(root,))
+    for one in (root, other):
+        host.hypervisor.ensure_volume(one, None)
+    host.boot(record)
+    record = record.evolve(volumes=(root, other))
+    for _ in range(2):
+        assert host.hypervisor.plug(record, True)
+    if not host.settings.is_test:
+        assert disks(host, record) == {"vda": root.volume, "vdb": other.volume}

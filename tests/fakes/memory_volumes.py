@@ -12,9 +12,9 @@ from actors.model.volume import (
     VolumeChanges,
     VolumeSnapshot,
 )
-from actors.model.volume_hold import Hold, Reserve
+from actors.model.volume_hold import Hold, Moved, Reserve
 from actors.model.volume_ledger import VolumeLedger
-from actors.model.volume_records import CopyVolume, RemoveVolume
+from actors.model.volume_records import CopyVolume, GrowVolume, RemoveVolume
 from tests.fakes.memory_port import MemoryPort, Switches
 
 Answer = TypeVar("Answer")
@@ -70,6 +70,9 @@ class MemoryVolumes(MemoryPort):
     async def detaching(self, hold: Hold) -> None:
         await self._do("detaching", lambda: self.ledger.detaching(hold))
 
+    async def moved(self, word: Moved) -> None:
+        await self._do("moved", lambda: self.ledger.moved(word))
+
     async def release(self, hold: Hold, delete: bool) -> None:
         await self._do("release", lambda: self.ledger.release(hold, delete=delete))
 
@@ -88,6 +91,8 @@ class MemoryVolumes(MemoryPort):
                 pass
             case RemoveVolume(volume, _):
                 self.ledger.removed(volume)
+            case GrowVolume(grows, _):
+                self.ledger.grown(grows.id, grows.size_gb)
             case CopyVolume(_, snapshot, _):
                 self.ledger.copied(snapshot)
             case errand:

@@ -137,9 +137,26 @@ async def test_a_volume_is_described_anew_and_grows(cloud: Cloud) -> None:
         volume=pb.Volume(name=made.name, size_gb=1), update_mask=FieldMask(paths=["size_gb"])
     )
     await refused(stub.UpdateVolume(smaller), INVALID, "VOLUME_TOO_SMALL")
+
+
+async def test_a_volume_in_use_grows_and_is_kept(cloud: Cloud) -> None:
+    stub = cloud.member.volumes
+    made = await stub.CreateVolume(making())
     await hold(cloud, made, await boot(cloud))
+    cloud.compute.settle = False
     larger = pb.UpdateVolumeRequest(volume=pb.Volume(name=made.name, size_gb=3))
-    await refused(stub.UpdateVolume(larger), CONFLICT, "VOLUME_BUSY")
+    grows = await stub.UpdateVolume(larger)
+    assert (grows.state, grows.size_gb) == (pb.Volume.STATE_EXTENDING, 3)
+    for state, found in (("EXTENDING", [grows]), ("IN_USE", [])):
+        listed = await stub.ListVolumes(
+            pb.ListVolumesRequest(parent="projects/demo", filter=f"state = {state}")
+        )
+        assert list(listed.volumes) == found
+    cloud.compute.settle = True
+    kept = await stub.CreateVolumeSnapshot(snapping(made))
+    assert (await get(cloud.member, made)).state == pb.Volume.STATE_IN_USE
+    kept = await stub.GetVolumeSnapshot(pb.GetVolumeSnapshotRequest(name=kept.name))
+    assert (kept.state, kept.size_gb) == (pb.VolumeSnapshot.STATE_AVAILABLE, 3)
 
 
 async def test_snapshots(cloud: Cloud) -> None:

@@ -168,6 +168,7 @@ class LocalCluster:
     flavor: Flavor = MICRO
     grace_seconds: float = 0.5
     resize_to_same_host: bool = True
+    volumes_shared: bool = False
     policy: Policy = KEEPING
     clock: Clock = field(default_factory=SystemClock)
 
@@ -368,7 +369,9 @@ class LocalCluster:
         if name == "images":
             return ImageActor(self.store, self.clock, str(self.folder / "images"))
         if name == "volumes":
-            return VolumeActor(self.store, LocalHosts(self._host), self.clock)
+            return VolumeActor(
+                self.store, LocalHosts(self._host), self.clock, shared=self.volumes_shared
+            )
         if name == "instances":
             cluster = Cluster(
                 self.scheduler,
@@ -538,10 +541,16 @@ def _parts(actor: Any) -> list[Any]:
 
 @asynccontextmanager
 async def local_cluster(
-    folder: Path, hosts: int = 1, *, resize_to_same_host: bool = True
+    folder: Path,
+    hosts: int = 1,
+    *,
+    resize_to_same_host: bool = True,
+    volumes_shared: bool = False,
 ) -> AsyncIterator[LocalCluster]:
     """A cluster that is gone afterwards."""
-    cluster = LocalCluster(folder, hosts=hosts, resize_to_same_host=resize_to_same_host)
+    cluster = LocalCluster(
+        folder, hosts=hosts, resize_to_same_host=resize_to_same_host, volumes_shared=volumes_shared
+    )
     try:
         await cluster.start()
         yield cluster

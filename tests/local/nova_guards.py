@@ -74,13 +74,15 @@ TASKS: Final[dict[str, set[str] | frozenset[str]]] = {
 DIFFERS: Final[dict[str, set[str]]] = {}
 
 #: What we do not let an action interrupt, though Nova does. A soft delete that cuts a rebuild or a
-#: rescue off between two disks would keep something that no restore can start.
+#: rescue off between two disks would keep something that no restore can start; one that cuts an
+#: attach off, a volume that nobody has.
 LEFT_ALONE: Final[dict[str, set[str]]] = {
     "softDelete": {
         *("rebuilding", "rescuing", "unrescuing"),
         *("resize_prep", "resize_migrating", "resize_finish"),
         *("resize_confirming", "resize_reverting"),
         *("taking_snapshot", "restoring_snapshot", "deleting_snapshot", "changing_size"),
+        *("attaching_volume", "detaching_volume"),
     }
 }
 

@@ -14,7 +14,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors.model.errors import Cancelled, ComputeError, Conflict, NotFound, Unavailable
 from actors.model.ids import HostId, SnapshotId, VolumeId
-from actors.model.volume import Attachment, Volume, VolumeSnapshot, VolumeStatus
+from actors.model.volume import (
+    Attachment,
+    Volume,
+    VolumeChanges,
+    VolumeSnapshot,
+    VolumeStatus,
+)
 from actors.model.volume_hold import Hold
 from actors.ports.store import Table
 from tests.fakes.clock import FakeClock
@@ -40,6 +46,10 @@ class Bytes:
     async def remove_volume(self, volume: VolumeId) -> None:
         self._check()
         self.files.discard(volume)
+
+    async def grow_volume(self, volume: Volume) -> None:
+        self._check()
+        self.files.add(volume.id)
 
     async def copy_volume(self, volume: Volume, snapshot: SnapshotId) -> None:
         self._check()
@@ -153,7 +163,23 @@ class Volumes(RuleBasedStateMachine):
             self.run(self.volumes.take_snapshot(new_snapshot(snapshot, volume)))
         except ComputeError:
             found = self.stored().get(volume)
-            assert found is None or found.status is not VolumeStatus.AVAILABLE
+            settled = (VolumeStatus.AVAILABLE, VolumeStatus.IN_USE)
+            assert found is None or found.status not in settled
+
+    @rule(volume=VOLUME, more=st.integers(0, 2))
+    def grow(self, volume: VolumeId, more: int) -> None:
+        before = self.stored().get(volume)
+        size = 1 if before is None else before.size_gb + more
+        try:
+            changed = self.run(self.volumes.change(volume, VolumeChanges(size_gb=size), None))
+        except NotFound:
+            assert before is None
+        except Conflict:
+            assert before is not None
+            settled = before.status in (VolumeStatus.AVAILABLE, VolumeStatus.IN_USE)
+            assert not settled or self.copies_of(volume)
+        else:
+            assert changed.size_gb == size
 
     @rule(snapshot=SNAPSHOT)
     def delete_snapshot(self, snapshot: SnapshotId) -> None:
@@ -175,6 +201,7 @@ class Volumes(RuleBasedStateMachine):
         away = {name for name, host in self.hosts.items() if host.away}
         for volume in self.stored().values():
             assert volume.status is not VolumeStatus.DELETING or volume.host_id in away
+            assert not volume.growing or volume.host_id in away
         for snapshot in self.stored_snapshots():
             assert snapshot.status == "available" or snapshot.host_id in away
 
@@ -209,6 +236,11 @@ class Volumes(RuleBasedStateMachine):
     def memory_is_what_is_stored(self) -> None:
         told = self.run(self.volumes.volumes(None))
         assert {volume.id: volume for volume in told} == self.stored()
+
+    @invariant()
+    def what_grows_is_attached(self) -> None:
+        for volume in self.stored().values():
+            assert not volume.growing or volume.attachment is not None
 
     @invariant()
     def every_snapshot_has_its_volume(self) -> None:

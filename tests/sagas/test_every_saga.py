@@ -254,6 +254,22 @@ async def test_a_delete_interrupts_a_boot(cluster: LocalCluster, point: str) -> 
     await assert_clean(cluster)
 
 
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("point", [point for point in STEPS if "tach_volume." in point])
+async def test_a_delete_leaves_no_volume_behind(
+    cluster: LocalCluster, point: str, when: str
+) -> None:
+    """It interrupts an attach, or a detach."""
+    cluster.gate.hold(f"{point}.{when}")
+    operation = await begin(cluster, action_of(point))
+    await cluster.gate.arrival(f"{point}.{when}")
+    deleted = await cluster.act(operation.instance, Action.DELETE)
+    cluster.gate.release(f"{point}.{when}")
+    assert (await cluster.ended(deleted.operation)).state is OperationState.SUCCEEDED
+    await assert_clean(cluster)
+    assert await volume_status(cluster) is VolumeStatus.AVAILABLE
+
+
 @pytest.mark.parametrize("point", [point for point in STEPS if point.startswith("create.")])
 async def test_a_boot_is_cancelled(cluster: LocalCluster, point: str) -> None:
     cluster.gate.hold(f"{point}.after")

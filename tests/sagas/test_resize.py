@@ -20,7 +20,8 @@ from actors.ports.host import HostStep
 from actors.ports.store import Table
 from actors.sagas.plans import SAGAS
 from tests.local.cluster import MICRO, LocalCluster, local_cluster
-from tests.sagas.points import TINY, steps_of
+from tests.sagas.points import TINY, VOLUME, steps_of
+from tests.sagas.test_every_saga import NEW_VOLUME
 
 SETTLING = (Action.CONFIRM_RESIZE, Action.REVERT_RESIZE, Action.DELETE, Action.SOFT_DELETE)
 ACTIONS = (Action.RESIZE, *SETTLING)
@@ -72,6 +73,31 @@ async def done(
     ended = await cluster.ended(await asked(cluster, record, action, request))
     assert ended.state is OperationState.SUCCEEDED, ended
     return ended
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_volumes_that_all_hosts_have_come_along(tmp_path: Path, when: str) -> None:
+    async with local_cluster(
+        tmp_path, hosts=2, resize_to_same_host=False, volumes_shared=True
+    ) as cluster:
+        first = await booted(cluster)
+        await cluster.volume_owner.create(NEW_VOLUME)
+        await done(cluster, first, Action.ATTACH_VOLUME)
+
+        async def hosts() -> tuple[str | None, str | None]:
+            record = await cluster.instances.get(first.id)
+            return record.host, (await cluster.volume_owner.volume(VOLUME)).host
+
+        assert await hosts() == (first.host, first.host)
+        cluster.gate.fail(f"resize.ensure_running.{when}", refused)
+        failed = await cluster.ended(await asked(cluster, first, Action.RESIZE, "one"))
+        assert failed.state is OperationState.FAILED
+        assert await hosts() == (first.host, first.host)
+        await done(cluster, first, Action.RESIZE, "two")
+        record, volume = await hosts()
+        assert record == volume != first.host
+        await done(cluster, first, Action.REVERT_RESIZE)
+        assert await hosts() == (first.host, first.host)
 
 
 async def begin(cluster: LocalCluster, action: Action) -> tuple[InstanceRecord, OperationRecord]:

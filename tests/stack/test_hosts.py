@@ -237,6 +237,8 @@ async def test_a_guest_that_ignores_the_button_is_forced_off(
     cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance = await running(cluster)
+    # Long enough that a busy machine comes to press it.
+    cluster.grace_seconds = 3.0
     hypervisor = cluster.hypervisors["host1"]
     pressed: list[str] = []
     monkeypatch.setattr(hypervisor, "shut_down", pressed.append, raising=False)

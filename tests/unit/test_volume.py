@@ -23,6 +23,7 @@ class FakeHost:
 
     def __init__(self) -> None:
         self.bytes: set[str] = set()
+        self.sizes: dict[str, int] = {}
         self.calls: list[str] = []
         self.away = False
         self.broken = False
@@ -32,6 +33,10 @@ class FakeHost:
     async def remove_volume(self, volume: VolumeId) -> None:
         await self._called(f"remove {volume}")
         self.bytes.discard(volume)
+
+    async def grow_volume(self, volume: Volume) -> None:
+        await self._called(f"grow {volume.id} {volume.size_gb}")
+        self.sizes[volume.id] = volume.size_gb
 
     async def copy_volume(self, volume: Volume, snapshot: SnapshotId) -> None:
         await self._called(f"copy {volume.id}")
@@ -130,6 +135,53 @@ async def test_a_host_that_does_not_do_it_is_asked_again(trouble: str) -> None:
     assert bench.stored()[0][0].status is VolumeStatus.DELETING
     setattr(bench.on_host, trouble, False)
     await until(lambda: bench.stored() == ([], []))
+
+
+async def attached(bench: Bench) -> Bench:
+    await bench.volumes.create(new_volume())
+    await bench.volumes.reserve(reserve())
+    await bench.volumes.attached(hold())
+    return bench
+
+
+async def test_a_volume_that_is_attached_grows_on_its_host() -> None:
+    bench = await attached(Bench())
+    bench.on_host.open.clear()
+    await bench.volumes.change(V, VolumeChanges(size_gb=2), None)
+    await until(lambda: bench.on_host.calls == ["grow v 2"])
+    # The host is at it still: then it is asked for what is wanted by now.
+    await bench.volumes.change(V, VolumeChanges(size_gb=3), None)
+    assert (await bench.volumes.volume(V)).shown is VolumeStatus.EXTENDING
+    bench.on_host.open.set()
+    await until(lambda: not bench.stored()[0][0].growing)
+    assert bench.on_host.sizes == {V: 3}
+    assert (await bench.volumes.volume(V)).shown is VolumeStatus.IN_USE
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["before", "after"])
+async def test_a_restart_goes_on_with_what_grows(lost: bool) -> None:
+    """The owner dies before the host has heard, or before it has said that it is done."""
+    bench = await attached(Bench())
+    bench.on_host.away = lost
+    if not lost:
+        bench.on_host.open.clear()
+    await bench.volumes.change(V, VolumeChanges(size_gb=2), None)
+    await until(lambda: "grow v 2" in bench.on_host.calls)
+    bench.restart()
+    bench.on_host.away = False
+    bench.on_host.open.set()
+    await until(lambda: not bench.stored()[0][0].growing)
+    assert bench.on_host.sizes == {V: 2}
+
+
+async def test_a_host_that_is_away_makes_it_larger_later() -> None:
+    bench = await attached(Bench())
+    bench.on_host.away = True
+    await bench.volumes.change(V, VolumeChanges(size_gb=2), None)
+    await until(lambda: len(bench.on_host.calls) > 2)
+    assert bench.stored()[0][0].growing
+    bench.on_host.away = False
+    await until(lambda: not bench.stored()[0][0].growing)
 
 
 async def test_one_host_does_not_wait_for_another() -> None:

@@ -13,11 +13,13 @@ from actors.model.errors import (
     NotFound,
     QuotaExceeded,
     Stale,
+    Unavailable,
 )
 from actors.model.ids import HostId, ProjectId, SnapshotId, VolumeId
 from actors.model.volume import VOLUME_LIMIT, SnapshotStatus, VolumeChanges, VolumeStatus
+from actors.model.volume_hold import Moved
 from actors.model.volume_ledger import VolumeLedger
-from actors.model.volume_records import CopyVolume, RemoveSnapshot, RemoveVolume
+from actors.model.volume_records import CopyVolume, GrowVolume, RemoveSnapshot, RemoveVolume
 from tests.local.records import SOURCE
 from tests.local.volumes import hold, new_snapshot, new_volume, reserve
 
@@ -104,8 +106,6 @@ def test_a_volume_that_somebody_has_is_nobody_elses(ledger: VolumeLedger) -> Non
     assert "Detach it first." in refused("VOLUME_BUSY", lambda: ledger.reserve(other, NOW))
     refused("VOLUME_BUSY", lambda: ledger.reserve(reserve(hold(sequence=9)), NOW))
     refused("VOLUME_BUSY", lambda: ledger.delete(V))
-    refused("VOLUME_BUSY", lambda: ledger.take_snapshot(new_snapshot(), NOW))
-    refused("VOLUME_BUSY", lambda: ledger.change(V, VolumeChanges(size_gb=2)))
     assert ledger.change(V, VolumeChanges(name="called")).name == "called"
 
 
@@ -120,6 +120,31 @@ def test_a_shared_volume_goes_where_it_is_wanted() -> None:
     ledger.create(new_volume(), NOW)
     with_bytes(ledger)
     assert ledger.reserve(reserve(hold(sequence=4), "h2"), NOW).host == "h2"
+
+
+def test_a_shared_volume_goes_along_with_its_instance() -> None:
+    ledger = VolumeLedger(shared=True)
+    ledger.create(new_volume(), NOW)
+    attach(ledger)
+    ledger.take_snapshot(new_snapshot(), NOW)
+    word = Moved(hold(sequence=3), HostId("id-h2"), "h2")
+    with pytest.raises(Unavailable):
+        ledger.moved(word)
+    ledger.copied(S)
+    ledger.moved(Moved(hold(sequence=1), HostId("id-h3"), "h3"))  # late
+    ledger.moved(Moved(hold(instance="j", sequence=9), HostId("id-h3"), "h3"))
+    assert ledger.volume(V).host == "h1"
+    for _ in range(2):
+        ledger.moved(word)
+        assert (ledger.volume(V).host_id, ledger.volume(V).host) == ("id-h2", "h2")
+    grows = ledger.change(V, VolumeChanges(size_gb=2))
+    assert ledger.errand(V) == GrowVolume(grows, HostId("id-h2"))
+
+
+def test_a_volume_of_one_host_goes_nowhere(ledger: VolumeLedger) -> None:
+    attach(ledger)
+    ledger.moved(Moved(hold(sequence=3), HostId("id-h2"), "h2"))
+    assert ledger.volume(V).host == "h1"
 
 
 def test_the_same_word_again_is_the_same(ledger: VolumeLedger) -> None:
@@ -168,6 +193,61 @@ def test_what_was_given_back_is_not_kept_again(ledger: VolumeLedger) -> None:
 def test_a_volume_only_grows(ledger: VolumeLedger) -> None:
     assert ledger.change(V, VolumeChanges(size_gb=3)).size_gb == 3
     refused("VOLUME_TOO_SMALL", lambda: ledger.change(V, VolumeChanges(size_gb=2)), Invalid)
+
+
+def test_a_volume_grows_where_it_is_attached(ledger: VolumeLedger) -> None:
+    attach(ledger)
+    grows = ledger.change(V, VolumeChanges(size_gb=3))
+    assert (grows.status, grows.shown) == (VolumeStatus.IN_USE, VolumeStatus.EXTENDING)
+    assert ledger.errand(V) == GrowVolume(grows, HostId("id-h1"))
+    assert ledger.unfinished() == (V,)
+    larger = ledger.change(V, VolumeChanges(size_gb=4))
+    ledger.grown(V, 3)  # late
+    assert ledger.errand(V) == GrowVolume(larger, HostId("id-h1"))
+    ledger.grown(V, 4)
+    assert (ledger.volume(V).shown, ledger.errand(V)) == (VolumeStatus.IN_USE, None)
+    ledger.take_changes()
+    ledger.grown(V, 4)
+    ledger.change(V, VolumeChanges(size_gb=4))
+    assert ledger.take_changes().volumes == ()
+
+
+def test_what_it_has_not_grown_it_grows_when_it_is_attached_again(ledger: VolumeLedger) -> None:
+    attach(ledger)
+    ledger.change(V, VolumeChanges(size_gb=3))
+    ledger.detaching(hold(sequence=3))
+    assert ledger.volume(V).shown is VolumeStatus.DETACHING
+    ledger.release(hold(sequence=3))
+    assert ledger.errand(V) is None
+    ledger.grown(V, 3)
+    assert ledger.reserve(reserve(hold(sequence=4)), NOW).size_gb == 3
+    assert not ledger.volume(V).growing
+
+
+@pytest.mark.parametrize("status", ["attaching", "detaching"])
+def test_what_comes_or_goes_stays_as_it_is(ledger: VolumeLedger, status: str) -> None:
+    ledger.reserve(reserve(), NOW)
+    if status == "detaching":
+        ledger.attached(hold())
+        ledger.detaching(hold(sequence=3))
+    for call in (
+        lambda: ledger.take_snapshot(new_snapshot(), NOW),
+        lambda: ledger.change(V, VolumeChanges(size_gb=2)),
+    ):
+        assert refused("VOLUME_BUSY", call).endswith("Try again in a moment.")
+
+
+def test_a_volume_is_kept_while_it_is_attached(ledger: VolumeLedger) -> None:
+    attach(ledger)
+    ledger.take_snapshot(new_snapshot(), NOW)
+    assert ledger.errand(S) == CopyVolume(ledger.volume(V), S, HostId("id-h1"))
+    refused("VOLUME_BUSY", lambda: ledger.change(V, VolumeChanges(size_gb=2)))
+    # It goes back meanwhile, and stays as it is until it is copied.
+    ledger.release(hold(sequence=3), delete=True)
+    assert ledger.errand(S) == CopyVolume(ledger.volume(V), S, HostId("id-h1"))
+    refused("VOLUME_BUSY", lambda: ledger.reserve(reserve(hold(sequence=4)), NOW))
+    ledger.copied(S)
+    assert ledger.volume(V).status is VolumeStatus.AVAILABLE
 
 
 def test_who_saw_another_volume_changes_nothing(ledger: VolumeLedger) -> None:

@@ -17,17 +17,19 @@ import libvirt
 from actors.drivers.libvirt import accelerator, consoles, counters, domains, live_size
 from actors.drivers.libvirt.build import TEST, Place, domain_of, volume_disks
 from actors.drivers.libvirt.connection import Connection
+from actors.drivers.libvirt.copy_jobs import CopyJobs
 from actors.drivers.libvirt.direct_io import cache_mode
 from actors.drivers.libvirt.disk_copy import BlankCopies, Copies, DiskCopies
 from actors.drivers.libvirt.disks import Disks, FileDisks, folder_of, make_folder
 from actors.drivers.libvirt.disks_resized import incoming_of
 from actors.drivers.libvirt.errors import away
 from actors.drivers.libvirt.extra_disks import ensure_extra_disks
-from actors.drivers.libvirt.plugs import plug
+from actors.drivers.libvirt.plugs import grow, plug, target_of
 from actors.drivers.libvirt.pool_disks import PoolDisks
 from actors.drivers.libvirt.power import fold_event
 from actors.drivers.libvirt.rescue import rescued
 from actors.drivers.libvirt.settings import LibvirtSettings, VirtType
+from actors.drivers.libvirt.volume_copies import VolumeCopies
 from actors.drivers.libvirt.volume_files import VolumeFiles
 from actors.model.console import ConsoleKind, Screenshot
 from actors.model.diagnostics import Diagnostics
@@ -36,7 +38,7 @@ from actors.model.flavor import Size
 from actors.model.guest_data import GuestData
 from actors.model.host import Inventory
 from actors.model.ids import InstanceId, SnapshotId, VolumeId
-from actors.model.instance import AttachedVolume, InstanceRecord, PowerState
+from actors.model.instance import ROOT_TARGET, AttachedVolume, InstanceRecord, PowerState
 from actors.ports.hypervisor import (
     BootFiles,
     ConnectionListener,
@@ -74,7 +76,12 @@ class LibvirtHypervisor:
         self._chosen: VirtType | None = None
         self._disks: Disks = PoolDisks(instances) if settings.is_test else FileDisks(instances)
         self._volumes = VolumeFiles(settings.volumes_dir)
-        self._copies: Copies = BlankCopies(instances) if settings.is_test else DiskCopies(instances)
+        #: What copies disks: one thing at a time for each guest.
+        self._jobs = CopyJobs()
+        self._copies: Copies = (
+            BlankCopies(instances) if settings.is_test else DiskCopies(instances, self._jobs)
+        )
+        self._volume_copies = VolumeCopies(self._volumes, self._jobs)
 
     def __repr__(self) -> str:
         return self._settings.uri
@@ -174,6 +181,7 @@ class LibvirtHypervisor:
     def clone_disk(self, record: InstanceRecord, origin: InstanceId, base: Path) -> None:
         """The root disk, as that of ``origin`` is now; the others are new."""
         with self._use(f"clone the disk of instance {origin}") as conn:
+            self._interrupt_copies(conn, origin)
             self._disks.clone(conn, record, origin, base)
             if not self._settings.is_test:
                 folder = folder_of(self._settings.instances_dir, record.id)
@@ -191,6 +199,7 @@ class LibvirtHypervisor:
     def keep_disk(self, instance: InstanceId, layer: str) -> None:
         """Keep the root disk as of now."""
         with self._use(f"take a snapshot of instance {instance}") as conn:
+            self._interrupt_copies(conn, instance)
             self._disks.keep(conn, instance, layer)
 
     def forget_kept_disk(self, instance: InstanceId, layer: str) -> None:
@@ -314,10 +323,58 @@ class LibvirtHypervisor:
         with self._use(f"remove volume {volume}"):
             self._volumes.remove(volume)
 
+    def grow_volume(self, instance: InstanceId, volume: VolumeId, size_gb: int) -> None:
+        """Make a volume that an instance has larger."""
+        with self._use(f"extend volume {volume}") as conn:
+            domain = self._running_qemu(conn, instance)
+            target = None if domain is None else target_of(domain, self._volumes.path(volume))
+            if domain is None or target is None:
+                self._volumes.grow(volume, size_gb)
+            else:
+                grow(domain, target, size_gb * _GIB)
+
     def copy_volume(self, volume: VolumeId, snapshot: SnapshotId) -> None:
         """Keep a volume as it is now."""
         with self._use(f"copy volume {volume}"):
             self._volumes.copy(volume, snapshot)
+
+    def begin_volume_copy(
+        self, instance: InstanceId, volume: VolumeId, snapshot: SnapshotId
+    ) -> bool:
+        """Begin to keep a volume that an instance has."""
+        with self._use(f"copy volume {volume}") as conn:
+            if self._settings.is_test:
+                self._volumes.copy(volume, snapshot)
+                return False
+            domain = self._running_qemu(conn, instance)
+            return self._volume_copies.begin(conn, domain, instance, volume, snapshot)
+
+    def volume_copy_done(
+        self, instance: InstanceId, volume: VolumeId, snapshot: SnapshotId
+    ) -> bool:
+        """Whether it is kept."""
+        with self._use(f"copy volume {volume}") as conn:
+            domain = self._running_qemu(conn, instance)
+            return self._volume_copies.done(conn, domain, instance, volume, snapshot)
+
+    def end_volume_copy(self, instance: InstanceId, snapshot: SnapshotId) -> None:
+        """Stop copying."""
+        with self._use(f"end the copy of snapshot {snapshot}") as conn:
+            self._volume_copies.end(self._running_qemu(conn, instance), instance, snapshot)
+
+    def _running_qemu(
+        self, conn: libvirt.virConnect, instance: InstanceId
+    ) -> libvirt.virDomain | None:
+        """The domain, where a QEMU has the disks open; the test driver has none."""
+        found = domains.find(conn, instance)
+        if self._settings.is_test or found is None or not found[0].isActive():
+            return None
+        return found[0]
+
+    def _interrupt_copies(self, conn: libvirt.virConnect, instance: InstanceId) -> bool:
+        """What is asked of a guest goes before copies of its volumes, where QEMU cannot do both."""
+        domain = self._running_qemu(conn, instance)
+        return domain is None or self._jobs.interrupt(domain, instance)
 
     def remove_volume_snapshot(self, snapshot: SnapshotId) -> None:
         """Remove a snapshot's bytes."""
@@ -330,11 +387,19 @@ class LibvirtHypervisor:
         The test driver cannot change a domain that runs: its next start will.
         """
         with self._use(f"change the volumes of instance {record.id}") as conn:
-            found = domains.find(conn, record.id)
-            if self._settings.is_test or found is None or not found[0].isActive():
+            domain = self._running_qemu(conn, record.id)
+            if domain is None:
                 return True
-            disks = volume_disks(record, self._volume_paths(record), self._cache_mode)
-            return plug(found[0], disks, self._volumes.owns, ask=ask)
+            paths = self._volume_paths(record)
+            # What it boots from is there as long as it runs.
+            root = {str(paths[one.volume]) for one in record.volumes if one.target == ROOT_TARGET}
+            return plug(
+                domain,
+                volume_disks(record, paths, self._cache_mode),
+                lambda file: self._volumes.owns(file) and file not in root,
+                lambda: self._interrupt_copies(conn, record.id),
+                ask=ask,
+            )
 
     def check_size(self, record: InstanceRecord, size: Size) -> None:
         """Let a guest that runs be given this size, or say why not.
@@ -500,6 +565,8 @@ class LibvirtHypervisor:
 
     def suspend(self, instance: InstanceId) -> PowerState:
         """Write the guest's memory to disk and end its process."""
+        with self._use(f"have instance {instance} suspended") as conn:
+            self._interrupt_copies(conn, instance)
         return self._change(instance, "suspended", domains.save, PowerState.SUSPENDED)
 
     def abort_suspend(self, instance: InstanceId) -> None:

@@ -28,6 +28,7 @@ def rescued(own: Domain, record: InstanceRecord, disk: str, files: BootFiles) ->
         root,
         source=disk,
         backing=backing_chain((str(files.disk), str(rescue.source.disk.disk_format))),
+        serial=None,  # that of the volume, where its own root is one
     )
     kernel, ramdisk = files.kernel, files.ramdisk
     return replace(

@@ -21,6 +21,7 @@ _GIB: Final = 1024**3
 _FOLDER_MODE: Final = 0o711  # QEMU's own user passes through; nobody lists
 _SNAPSHOTS: Final = "snapshots"
 _TEMPORARY: Final = ".new"
+_PARTIAL: Final = ".part"
 _MAKE_SECONDS: Final = 60.0
 #: To copy a volume or an image takes as long as it takes.
 _COPY_SECONDS: Final = 6 * 3600.0
@@ -58,11 +59,20 @@ class VolumeFiles:
             Exhausted: The disk is full.
             HypervisorRefused: qemu-img refuses.
         """
-        path, size = self.path(volume.volume), volume.size_gb * _GIB
+        path = self.path(volume.volume)
         if not path.exists():
             self._make(volume, base, path)
-        if Qcow2Header.read(path).virtual_size < size:
-            _run(("resize", "-q", "-f", "qcow2", str(path), str(size)), f"extend {_name(path)}")
+        _grow(path, volume.size_gb * _GIB)
+
+    def grow(self, volume: VolumeId, size_gb: int) -> None:
+        """Make it as large as this. It may have no bytes yet; nobody may have it open.
+
+        Raises:
+            HypervisorRefused: qemu-img refuses: somebody has it open.
+        """
+        path = self.path(volume)
+        if path.exists():
+            _grow(path, size_gb * _GIB)
 
     def remove(self, volume: VolumeId) -> None:
         """Remove its bytes; none is no error."""
@@ -81,12 +91,19 @@ class VolumeFiles:
             raise NotFound(f"Volume {volume} is not on its host.", "VOLUME_NOT_FOUND", str(source))
         self._copy(source, DiskFormat.QCOW2, target)
 
+    def partial_path(self, snapshot: SnapshotId) -> Path:
+        """Where a snapshot is copied to beside a guest, until it is whole; the folder is there."""
+        path = self.snapshot_path(snapshot).with_suffix(_PARTIAL)
+        path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        return path
+
     def snapshot_path(self, snapshot: SnapshotId) -> Path:
         """Where a snapshot's bytes lie."""
         return self._folder / _SNAPSHOTS / f"{snapshot}.qcow2"
 
     def remove_snapshot(self, snapshot: SnapshotId) -> None:
         """Remove a snapshot's bytes; none is no error."""
+        self.partial_path(snapshot).unlink(missing_ok=True)
         self.snapshot_path(snapshot).unlink(missing_ok=True)
 
     def _make(self, volume: AttachedVolume, base: Path | None, path: Path) -> None:
@@ -135,6 +152,11 @@ class _new:
 
 def _name(path: Path) -> str:
     return f"volume {path.stem}"
+
+
+def _grow(path: Path, size: int) -> None:
+    if Qcow2Header.read(path).virtual_size < size:
+        _run(("resize", "-q", "-f", "qcow2", str(path), str(size)), f"extend {_name(path)}")
 
 
 def _run(arguments: tuple[str, ...], action: str, seconds: float = _MAKE_SECONDS) -> None:

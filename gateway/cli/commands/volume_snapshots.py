@@ -36,7 +36,7 @@ def volume_snapshot_create(
     ] = None,
     form: FormatOption = None,
 ) -> None:
-    """Keep a volume that is attached to nothing as it is now."""
+    """Keep a volume as it is now; a server that has it runs on."""
     session = open_session(ctx, form)
     client = session.client
 

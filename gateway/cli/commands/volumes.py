@@ -156,7 +156,7 @@ def volume_update(
 def volume_extend(
     ctx: typer.Context, volume: VolumeArgument, size: SizeArgument, form: FormatOption = None
 ) -> None:
-    """Make a volume larger that is attached to nothing."""
+    """Make a volume larger; a server that has it sees its disk grow."""
     session = open_session(ctx, form)
     found = _find(session, volume)
     found.size_gb = size

@@ -32,7 +32,7 @@ def volume_message(volume: Volume, *, admin: bool) -> pb.Volume:
         description=volume.description,
         metadata=volume.metadata,
         size_gb=volume.size_gb,
-        state=_STATE[volume.status],
+        state=_STATE[volume.shown],
         image=f"images/{volume.source.image}" if volume.source else "",
         snapshot=f"{parent}/volumeSnapshots/{volume.snapshot}" if volume.snapshot else "",
         instance=f"{parent}/instances/{has.instance}" if has else "",

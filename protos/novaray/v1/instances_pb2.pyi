@@ -598,7 +598,7 @@ class InstanceVolume(_message.Message):
     device: _builtins.str
     """What the guest most likely calls it: `/dev/vdb`; `/dev/vda` for the one that it boots from."""
     size_gb: _builtins.int
-    """GiB."""
+    """GiB, when it was attached. It may have grown since: GetVolume says."""
     delete_on_termination: _builtins.bool
     """Whether it is deleted with the instance."""
     def __init__(

@@ -45,6 +45,8 @@ class Volume(_message.Message):
         """An instance gives it back."""
         STATE_DELETING: Volume._State.ValueType  # 5
         """Its host removes the bytes."""
+        STATE_EXTENDING: Volume._State.ValueType  # 6
+        """An instance has it, and it is being made larger."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Cinder's states, as far as we have them."""
@@ -61,6 +63,8 @@ class Volume(_message.Message):
     """An instance gives it back."""
     STATE_DELETING: Volume.State.ValueType  # 5
     """Its host removes the bytes."""
+    STATE_EXTENDING: Volume.State.ValueType  # 6
+    """An instance has it, and it is being made larger."""
 
     @_typing.final
     class MetadataEntry(_message.Message):

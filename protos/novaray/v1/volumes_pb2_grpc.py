@@ -115,8 +115,8 @@ class VolumeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateVolume(self, request, context):
-        """Describes a volume otherwise, or makes it larger. It grows while it is attached to nothing; its bytes follow when
-        it is next attached.
+        """Describes a volume otherwise, or makes it larger. One that an instance has is EXTENDING until its host has made it
+        so; a guest that runs sees its disk grow. Else its bytes follow when it is next attached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,7 +131,8 @@ class VolumeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateVolumeSnapshot(self, request, context):
-        """Keeps a volume that is attached to nothing as it is now. CREATING until its host has copied the bytes.
+        """Keeps a volume as it is at one moment. CREATING until its host has copied the bytes; a guest that has the volume
+        runs on, and what it has not written out by then is not in the snapshot.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,15 +45,17 @@ class VolumeServiceStub:
     ListVolumes: _grpc.UnaryUnaryMultiCallable[_volumes_pb2.ListVolumesRequest, _volumes_pb2.ListVolumesResponse]
     """The volumes of a project, newest first."""
     UpdateVolume: _grpc.UnaryUnaryMultiCallable[_volumes_pb2.UpdateVolumeRequest, _volumes_pb2.Volume]
-    """Describes a volume otherwise, or makes it larger. It grows while it is attached to nothing; its bytes follow when
-    it is next attached.
+    """Describes a volume otherwise, or makes it larger. One that an instance has is EXTENDING until its host has made it
+    so; a guest that runs sees its disk grow. Else its bytes follow when it is next attached.
     """
     DeleteVolume: _grpc.UnaryUnaryMultiCallable[_volumes_pb2.DeleteVolumeRequest, _empty_pb2.Empty]
     """Deletes a volume that is attached to nothing and has no snapshots. It is DELETING until its host has removed the
     bytes.
     """
     CreateVolumeSnapshot: _grpc.UnaryUnaryMultiCallable[_volumes_pb2.CreateVolumeSnapshotRequest, _volumes_pb2.VolumeSnapshot]
-    """Keeps a volume that is attached to nothing as it is now. CREATING until its host has copied the bytes."""
+    """Keeps a volume as it is at one moment. CREATING until its host has copied the bytes; a guest that has the volume
+    runs on, and what it has not written out by then is not in the snapshot.
+    """
     GetVolumeSnapshot: _grpc.UnaryUnaryMultiCallable[_volumes_pb2.GetVolumeSnapshotRequest, _volumes_pb2.VolumeSnapshot]
     """One snapshot."""
     ListVolumeSnapshots: _grpc.UnaryUnaryMultiCallable[_volumes_pb2.ListVolumeSnapshotsRequest, _volumes_pb2.ListVolumeSnapshotsResponse]
@@ -77,15 +79,17 @@ class VolumeServiceAsyncStub(VolumeServiceStub):
     ListVolumes: _aio.UnaryUnaryMultiCallable[_volumes_pb2.ListVolumesRequest, _volumes_pb2.ListVolumesResponse]  # type: ignore[assignment]
     """The volumes of a project, newest first."""
     UpdateVolume: _aio.UnaryUnaryMultiCallable[_volumes_pb2.UpdateVolumeRequest, _volumes_pb2.Volume]  # type: ignore[assignment]
-    """Describes a volume otherwise, or makes it larger. It grows while it is attached to nothing; its bytes follow when
-    it is next attached.
+    """Describes a volume otherwise, or makes it larger. One that an instance has is EXTENDING until its host has made it
+    so; a guest that runs sees its disk grow. Else its bytes follow when it is next attached.
     """
     DeleteVolume: _aio.UnaryUnaryMultiCallable[_volumes_pb2.DeleteVolumeRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a volume that is attached to nothing and has no snapshots. It is DELETING until its host has removed the
     bytes.
     """
     CreateVolumeSnapshot: _aio.UnaryUnaryMultiCallable[_volumes_pb2.CreateVolumeSnapshotRequest, _volumes_pb2.VolumeSnapshot]  # type: ignore[assignment]
-    """Keeps a volume that is attached to nothing as it is now. CREATING until its host has copied the bytes."""
+    """Keeps a volume as it is at one moment. CREATING until its host has copied the bytes; a guest that has the volume
+    runs on, and what it has not written out by then is not in the snapshot.
+    """
     GetVolumeSnapshot: _aio.UnaryUnaryMultiCallable[_volumes_pb2.GetVolumeSnapshotRequest, _volumes_pb2.VolumeSnapshot]  # type: ignore[assignment]
     """One snapshot."""
     ListVolumeSnapshots: _aio.UnaryUnaryMultiCallable[_volumes_pb2.ListVolumeSnapshotsRequest, _volumes_pb2.ListVolumeSnapshotsResponse]  # type: ignore[assignment]
@@ -130,8 +134,8 @@ class VolumeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _volumes_pb2.UpdateVolumeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_volumes_pb2.Volume, _abc.Awaitable[_volumes_pb2.Volume]]:
-        """Describes a volume otherwise, or makes it larger. It grows while it is attached to nothing; its bytes follow when
-        it is next attached.
+        """Describes a volume otherwise, or makes it larger. One that an instance has is EXTENDING until its host has made it
+        so; a guest that runs sees its disk grow. Else its bytes follow when it is next attached.
         """
 
     @_abc_1.abstractmethod
@@ -150,7 +154,9 @@ class VolumeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _volumes_pb2.CreateVolumeSnapshotRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_volumes_pb2.VolumeSnapshot, _abc.Awaitable[_volumes_pb2.VolumeSnapshot]]:
-        """Keeps a volume that is attached to nothing as it is now. CREATING until its host has copied the bytes."""
+        """Keeps a volume as it is at one moment. CREATING until its host has copied the bytes; a guest that has the volume
+        runs on, and what it has not written out by then is not in the snapshot.
+        """
 
     @_abc_1.abstractmethod
     def GetVolumeSnapshot(

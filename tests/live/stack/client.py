@@ -124,9 +124,9 @@ class Client:
         made: str = self._flavors.CreateFlavor(request, timeout=_CALL_SECONDS).name
         return made.removeprefix("flavors/")
 
-    def new_volume(self, *, size_gb: int, image: str = "") -> str:
+    def new_volume(self, *, size_gb: int, image: str = "", snapshot: str = "") -> str:
         """Make a volume; its resource name."""
-        volume = volumes_pb2.Volume(size_gb=size_gb, image=image)
+        volume = volumes_pb2.Volume(size_gb=size_gb, image=image, snapshot=snapshot)
         request = volumes_pb2.CreateVolumeRequest(
             parent=self._parent, volume=volume, request_id=str(uuid.uuid4())
         )
@@ -138,6 +138,37 @@ class Client:
         request = volumes_pb2.GetVolumeRequest(name=name)
         volume: volumes_pb2.Volume = self._volumes.GetVolume(request, timeout=_CALL_SECONDS)
         return volume
+
+    def extend_volume(self, name: str, size_gb: int) -> volumes_pb2.Volume:
+        """Make a volume larger."""
+        volume = volumes_pb2.Volume(name=name, size_gb=size_gb)
+        grown: volumes_pb2.Volume = self._volumes.UpdateVolume(
+            volumes_pb2.UpdateVolumeRequest(volume=volume), timeout=_CALL_SECONDS
+        )
+        return grown
+
+    def keep_volume(self, name: str) -> str:
+        """Ask for a snapshot of a volume; its resource name."""
+        snapshot = volumes_pb2.VolumeSnapshot(volume=name)
+        request = volumes_pb2.CreateVolumeSnapshotRequest(
+            parent=self._parent, volume_snapshot=snapshot, request_id=str(uuid.uuid4())
+        )
+        kept: str = self._volumes.CreateVolumeSnapshot(request, timeout=_CALL_SECONDS).name
+        return kept
+
+    def kept_volume(self, name: str) -> volumes_pb2.VolumeSnapshot:
+        """A snapshot of a volume."""
+        request = volumes_pb2.GetVolumeSnapshotRequest(name=name)
+        kept: volumes_pb2.VolumeSnapshot = self._volumes.GetVolumeSnapshot(
+            request, timeout=_CALL_SECONDS
+        )
+        return kept
+
+    def forget_kept_volume(self, name: str) -> None:
+        """Delete a snapshot of a volume."""
+        self._volumes.DeleteVolumeSnapshot(
+            volumes_pb2.DeleteVolumeSnapshotRequest(name=name), timeout=_CALL_SECONDS
+        )
 
     def delete_volume(self, name: str) -> None:
         """Delete a volume."""

@@ -9,7 +9,7 @@ import pytest
 from actors.drivers.lanes import Lane
 from actors.drivers.size_work import SizeWork
 from actors.model.details import ChangeSize
-from actors.model.errors import Abandoned, HypervisorRefused
+from actors.model.errors import Abandoned, Conflict
 from actors.model.flavor import Size
 from actors.model.instance import InstanceRecord
 from actors.ports.host import HostJob, HostStep
@@ -64,7 +64,7 @@ async def test_a_guest_that_takes_its_time_is_asked_every_few_seconds(
 
 async def test_a_guest_that_keeps_it_fails_the_change(threads: ThreadPoolExecutor) -> None:
     guest = Keeper(looks=10**6)
-    with pytest.raises(HypervisorRefused) as refusal:
+    with pytest.raises(Conflict) as refusal:
         await work(guest, threads).acts()[HostStep.ENSURE_SIZE](job(HostStep.ENSURE_SIZE), Lane())
     assert refusal.value.reason == "SIZE_KEPT_BY_GUEST"
 

@@ -1,14 +1,16 @@
 """The domain of a rescued instance: which disk is which, and what its kernel is told."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from actors.drivers.libvirt.build import domain_of
 from actors.drivers.libvirt.domain_xml import Domain
 from actors.drivers.libvirt.rescue import rescued
+from actors.model.ids import VolumeId
 from actors.model.image import BootSource
-from actors.model.instance import Rescue
+from actors.model.instance import AttachedVolume, Rescue
 from actors.ports.hypervisor import BootFiles
 from tests.contract import records
 from tests.unit.drivers.libvirt.test_domain_golden import BASE, ID, KERNEL, RAMDISK, place
@@ -42,6 +44,22 @@ def test_its_own_disks_follow_the_rescue_disk() -> None:
     assert second.backing is not None
     assert (first.backing.source, second.backing.source) == (str(RESCUE_BASE), str(BASE))
     assert (first.cache, first.discard) == (second.cache, second.discard)
+
+
+def test_a_root_that_is_a_volume_follows_as_well() -> None:
+    root = AttachedVolume(volume=VolumeId("v"), target="vda", size_gb=1)
+    data = AttachedVolume(volume=VolumeId("w"), target="vdb", size_gb=1)
+    record = records.instance(ID).evolve(
+        volumes=(root, data), rescue=Rescue(source=records.source())
+    )
+    files = {one.volume: Path(f"/volumes/{one.volume}.qcow2") for one in record.volumes}
+    own = domain_of(record, 7, replace(place("qemu", FILES), volumes=files))
+    found = rescued(own, record, RESCUE_DISK, BootFiles(RESCUE_BASE))
+    assert [(disk.target, disk.source, disk.serial) for disk in found.disks] == [
+        ("vda", RESCUE_DISK, None),
+        ("vdb", "/volumes/v.qcow2", "v"),
+        ("vdc", "/volumes/w.qcow2", "w"),
+    ]
 
 
 def test_an_image_with_a_boot_loader_needs_no_kernel() -> None:
