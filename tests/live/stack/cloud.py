@@ -252,7 +252,7 @@ def open_gates(host: TestHost) -> None:
         file.unlink(missing_ok=True)
 
 
-def eventually(true: Callable[[], bool], what: str, seconds: float = 120) -> float:
+def eventually(true: Callable[[], bool], what: str, seconds: float = 300) -> float:
     """Wait until it is so; how long that took."""
     begun = time.monotonic()
     while not true():
@@ -294,6 +294,21 @@ def inside(guest: Guest, command: str) -> str:
         timeout=120,
     )
     return done.stdout + done.stderr
+
+
+def heard(guest: Guest, command: str, words: str, what: str) -> None:
+    """Wait until a command in a guest says these words; what it said last, where it never does."""
+    said = ""
+
+    def true() -> bool:
+        nonlocal said
+        said = inside(guest, command)
+        return words in said
+
+    try:
+        eventually(true, what)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; {guest.address} says: {said}") from None
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from protos.novaray.v1 import instances_pb2, volumes_pb2
 from tests.live.stack import sight
-from tests.live.stack.cloud import UEC, Cloud, Guest, eventually, inside
+from tests.live.stack.cloud import UEC, Cloud, Guest, eventually, heard, inside
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -45,7 +45,7 @@ def test_a_volume_goes_from_guest_to_guest(cloud: Cloud) -> None:
     pid = first.pid
     (attached,) = client.get(first.name).volumes
     assert (attached.volume, attached.device, attached.size_gb) == (volume, "/dev/vdb", 1)
-    eventually(lambda: "1048576 vdb" in inside(first, _DISKS), "the guest sees it")
+    heard(first, _DISKS, "1048576 vdb", "the guest sees it")
     inside(first, _WRITE)
 
     client.succeeded(client.ask("DetachVolume", name=first.name, volume=volume).name)
@@ -54,11 +54,11 @@ def test_a_volume_goes_from_guest_to_guest(cloud: Cloud) -> None:
     assert client.volume(volume).state == Volume.STATE_AVAILABLE
 
     client.succeeded(client.ask("AttachVolume", name=second.name, volume=volume).name)
-    eventually(lambda: "kept" in inside(second, _READ), "the other guest reads it")
+    heard(second, _READ, "kept", "the other guest reads it")
     # A guest that is started anew has it still.
     client.succeeded(client.ask("RebootInstance", name=second.name, hard=True).name)
     client.log_in_appears([second.name], times=2)
-    eventually(lambda: "kept" in inside(second, _READ), "it has it after a reboot")
+    heard(second, _READ, "kept", "it has it after a reboot")
 
     client.succeeded(client.delete(first.name).name, client.delete(second.name).name)
     assert client.volume(volume).state == Volume.STATE_AVAILABLE
@@ -74,14 +74,14 @@ def test_a_volume_grows_and_is_kept_while_its_guest_writes(cloud: Cloud) -> None
     # The image has a file system with a journal, which the guest itself cannot make.
     volume = client.new_volume(size_gb=1, image=f"images/{cloud.image(UEC)}")
     client.succeeded(client.ask("AttachVolume", name=guest.name, volume=volume).name)
-    eventually(lambda: "1048576 vdb" in inside(guest, _DISKS), "the guest sees it")
+    heard(guest, _DISKS, "1048576 vdb", "the guest sees it")
     pid = guest.pid
     assert "done" in inside(guest, _MOUNTED)
     inside(guest, _BUSY)
     eventually(lambda: "busy.1" in inside(guest, "ls /mnt/v"), "it writes")
 
     client.extend_volume(volume, 2)
-    eventually(lambda: "2097152 vdb" in inside(guest, _DISKS), "the guest sees it grow")
+    heard(guest, _DISKS, "2097152 vdb", "the guest sees it grow")
     eventually(lambda: client.volume(volume).state == Volume.STATE_IN_USE, "it has grown")
     snapshot = client.keep_volume(volume)
     kept = volumes_pb2.VolumeSnapshot.STATE_AVAILABLE
@@ -91,7 +91,7 @@ def test_a_volume_grows_and_is_kept_while_its_guest_writes(cloud: Cloud) -> None
 
     again = client.new_volume(size_gb=2, snapshot=snapshot)
     client.succeeded(client.ask("AttachVolume", name=guest.name, volume=again).name)
-    eventually(lambda: "2097152 vdc" in inside(guest, _DISKS), "the guest sees the copy")
+    heard(guest, _DISKS, "2097152 vdc", "the guest sees the copy")
     assert "kept" in inside(guest, _MOUNT_COPY)
     inside(guest, "sudo umount /mnt/w")
     client.succeeded(client.delete(guest.name).name)
@@ -154,7 +154,7 @@ def is_given_another(cloud: Cloud, guest: Guest) -> None:
     client = cloud.client
     data = client.new_volume(size_gb=1)
     client.succeeded(client.ask("AttachVolume", name=guest.name, volume=data).name)
-    eventually(lambda: "vdb" in inside(guest, _DISKS), "the guest sees it")
+    heard(guest, _DISKS, "vdb", "the guest sees it")
     client.succeeded(client.ask("DetachVolume", name=guest.name, volume=data).name)
     assert "vda" in inside(guest, _DISKS)
     client.delete_volume(data)
