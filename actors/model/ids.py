@@ -19,6 +19,8 @@ ImageId = NewType("ImageId", str)
 FlavorId = NewType("FlavorId", str)
 NetworkId = NewType("NetworkId", str)
 PortId = NewType("PortId", str)
+SecurityGroupId = NewType("SecurityGroupId", str)
+RouterId = NewType("RouterId", str)
 VolumeId = NewType("VolumeId", str)
 SnapshotId = NewType("SnapshotId", str)
 
