@@ -11,6 +11,8 @@ from actors.model.ids import InstanceId, NetworkId, PortId, ProjectId, SecurityG
 
 #: What guests' host names end in (Nova: ``dhcp_domain``).
 DOMAIN: Final = "novalocal"
+#: Cards an instance may be booted with. Its machine type has 32 PCI slots, which disks need too.
+CARD_LIMIT: Final = 8
 
 
 class NetworkKind(StrEnum):
@@ -62,6 +64,19 @@ class Network(StoredRecord):
     created: Instant
     generation: int = 1
 
+    @property
+    def name_servers(self) -> tuple[IPv4Address | IPv6Address, ...]:
+        """Where its guests ask for names."""
+        return self.dns or (self.dhcp,)
+
+
+class WantedCard(StoredRecord):
+    """A card that whoever boots an instance asks for."""
+
+    network: NetworkId
+    #: None: any that is free.
+    address: IPv4Address | None = None
+
 
 class Port(StoredRecord):
     """One network card of one instance."""
@@ -77,6 +92,8 @@ class Port(StoredRecord):
     groups: tuple[SecurityGroupId, ...] = ()
     #: The newest operation that asked for it: an older one's release changes nothing.
     sequence: int = 0
+    #: Its place among the instance's cards, from 0.
+    position: int = 0
     generation: int = 1
 
 
