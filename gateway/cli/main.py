@@ -22,6 +22,7 @@ from gateway.cli.commands import (
     keeping,
     keypairs,
     look,
+    networks,
     operations,
     rebuild,
     resize,
@@ -138,6 +139,7 @@ for group in (
     volumes,
     volume_attach,
     volume_snapshots,
+    networks,
     version,
 ):
     app.registered_commands += group.app.registered_commands

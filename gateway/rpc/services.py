@@ -17,7 +17,7 @@ from protos.novaray.v1 import (
 )
 
 #: Grows by one with each addition to the API.
-API_LEVEL: Final = 4
+API_LEVEL: Final = 5
 MIN_API_LEVEL: Final = 1
 
 
