@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -150,6 +151,17 @@ class SeveralCards(RuleBasedStateMachine):
             ]
         assert {row.instance for row in rows} <= set(self.held) | self.unsure
 
+    @invariant()
+    def memory_and_store_agree_on_what_is_free(self) -> None:
+        actor: Any = self.actor
+        ledger = self.runner.run(actor._owner.state())
+        for network, free in zip(NETWORKS, self.free(), strict=True):
+            pool = ledger._pools[network.id]
+            assert (pool.free, pool.held) == (
+                len(free),
+                sum(row.network == network.id for row in self.rows()),
+            )
+
 
 def as_wanted(nics: tuple[Nic, ...], wanted: list[WantedCard]) -> None:
     assert [nic.network.id for nic in nics] == [card.network for card in wanted]
@@ -161,7 +173,7 @@ def as_wanted(nics: tuple[Nic, ...], wanted: list[WantedCard]) -> None:
 
 
 TestSeveralCards = SeveralCards.TestCase
-TestSeveralCards.settings = settings(stateful_step_count=15)
+TestSeveralCards.settings = settings(stateful_step_count=25)
 
 
 #: What to do with a pool: take any, take or give back a certain one.
