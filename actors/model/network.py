@@ -11,6 +11,8 @@ from actors.model.ids import InstanceId, NetworkId, PortId, ProjectId, SecurityG
 
 #: What guests' host names end in (Nova: ``dhcp_domain``).
 DOMAIN: Final = "novalocal"
+#: What every IPv4 host must take (RFC 791 3.1).
+SMALLEST_MTU: Final = 576
 #: Cards an instance may be booted with. Its machine type has 32 PCI slots, which disks need too.
 CARD_LIMIT: Final = 8
 
@@ -51,7 +53,7 @@ class Network(StoredRecord):
     gateway: IPv4Address
     #: Serves DHCP in the namespace ``qdhcp-<id>`` of every host.
     dhcp: IPv4Address
-    mtu: int = Field(default=1500, ge=576, le=9000)
+    mtu: int = Field(default=1500, ge=SMALLEST_MTU, le=9000)
     shared: bool = True
     kind: NetworkKind = NetworkKind.FLAT
     #: The VXLAN's number, which no other network has (24 bits); 0 where there is none.

@@ -8,7 +8,7 @@ from pydantic import Field
 from actors.model.base import Record
 from actors.model.ids import NetworkId, ProjectId
 from actors.model.labels import InstanceName
-from actors.model.network import AddressRange, NetworkKind
+from actors.model.network import SMALLEST_MTU, AddressRange, NetworkKind
 
 #: Networks a project may have (Neutron: ``quota_network``).
 NETWORK_LIMIT: Final = 100
@@ -35,4 +35,4 @@ class CreateNetwork(Record):
     dhcp: IPv4Address | None = None
     dns: tuple[IPv4Address, ...] = Field(default=(), max_length=DNS_LIMIT)
     pools: tuple[AddressRange, ...] = Field(default=(), max_length=POOL_LIMIT)
-    mtu: int | None = Field(default=None, ge=576, le=9000)
+    mtu: int | None = Field(default=None, ge=SMALLEST_MTU, le=9000)

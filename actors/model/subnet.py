@@ -8,7 +8,7 @@ from typing import Final
 
 from actors.model.errors import Invalid
 from actors.model.mac import SHORTEST_PREFIX
-from actors.model.network import AddressRange, Network, NetworkKind
+from actors.model.network import SMALLEST_MTU, AddressRange, Network, NetworkKind
 from actors.model.network_commands import CreateNetwork
 
 #: Network, broadcast, gateway and DHCP address leave a /30 nothing to give away.
@@ -87,7 +87,7 @@ def network_of(command: CreateNetwork, cards_mtu: int, vni: int, now: datetime) 
         cidr=cidr,
         gateway=gateway,
         dhcp=dhcp,
-        mtu=command.mtu or largest_mtu(command.kind, cards_mtu),
+        mtu=command.mtu or max(SMALLEST_MTU, largest_mtu(command.kind, cards_mtu)),
         shared=command.shared,
         kind=command.kind,
         vni=vni,

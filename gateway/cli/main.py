@@ -19,6 +19,7 @@ from gateway.cli.commands import (
     history,
     image_files,
     images,
+    interfaces,
     keeping,
     keypairs,
     look,
@@ -140,6 +141,7 @@ for group in (
     volume_attach,
     volume_snapshots,
     networks,
+    interfaces,
     version,
 ):
     app.registered_commands += group.app.registered_commands

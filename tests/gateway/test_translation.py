@@ -159,6 +159,7 @@ def test_an_instance_has_every_field() -> None:
                 "address": str(nic().address),
                 "mac": nic().mac,
                 "port": nic().port,
+                "network_uid": nic().network.id,
             }
         ],
         "fault": {

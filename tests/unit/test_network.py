@@ -28,6 +28,7 @@ from actors.model.flat_network import default_network
 from actors.model.ids import InstanceId, NetworkId, ProjectId
 from actors.model.network import AddressRange, Network, NetworkKind, Nic, WantedCard
 from actors.model.network_commands import NETWORK_LIMIT, CreateNetwork
+from actors.model.port_ledger import PortLedger
 from actors.model.reply import Err, unwrap
 from actors.ports.network import PortRelease, PortRequest
 from actors.ports.store import Table
@@ -463,6 +464,14 @@ async def test_a_network_that_users_cannot_make(fields: dict[str, Any], field: s
     assert (refused.value.reason, set(refused.value.metadata)) == ("FIELD_INVALID", {field})
     assert not store.commits
     assert await actor.networks() == ()
+
+
+def test_cards_that_are_too_small_for_a_tunnel() -> None:
+    ledger = PortLedger([], [])
+    with pytest.raises(Invalid) as refused:
+        ledger.create_network(wanting(), 600, CREATED)
+    assert "at most 550 on a vxlan network" in refused.value.message
+    assert ledger.create_network(wanting(kind=NetworkKind.FLAT), 600, CREATED).mtu == 600
 
 
 async def test_addresses_come_from_the_pools_and_outside_by_name() -> None:

@@ -9,9 +9,11 @@ from gateway.cli.views.words import iso_micros, iso_seconds, json_time, last_par
 
 if TYPE_CHECKING:
     from gateway.cli.failures import Json
+    from protos.novaray.v1.instances_pb2 import Instance, InstanceAddress
     from protos.novaray.v1.networks_pb2 import Network
 
 COLUMNS: Final = ("ID", "Label", "Cidr", "Kind", "Shared")
+CARD_COLUMNS: Final = ("Port State", "Port ID", "Net ID", "IP addresses", "MAC Addr")
 
 
 def candidate(network: Network) -> Candidate:
@@ -77,6 +79,29 @@ def as_json(network: Network) -> dict[str, Json]:
         "dns_servers": list(network.dns_servers),
         "created": json_time(network.create_time),
     }
+
+
+def card_row(instance: Instance, card: InstanceAddress) -> tuple[object, ...]:
+    """The cells below ``CARD_COLUMNS``."""
+    return _port_state(instance), card.port, card.network_uid, card.address, card.mac
+
+
+def card_json(instance: Instance, card: InstanceAddress) -> dict[str, Json]:
+    """The JSON form."""
+    return {
+        "state": _port_state(instance),
+        "port": card.port,
+        "network": card.network_uid,
+        "label": card.network,
+        "address": card.address,
+        "mac": card.mac,
+    }
+
+
+def _port_state(instance: Instance) -> str:
+    """Neutron's word: a card is up as long as its guest is there."""
+    there = (instance.POWER_STATE_RUNNING, instance.POWER_STATE_PAUSED)
+    return "ACTIVE" if instance.power_state in there else "DOWN"
 
 
 def _kind(network: Network) -> str:

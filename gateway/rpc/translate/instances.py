@@ -186,7 +186,11 @@ def _flavor(flavor: Flavor, made: Flavors | None) -> flavors_pb2.Flavor:
 
 def _address(nic: Nic) -> pb.InstanceAddress:
     return pb.InstanceAddress(
-        network=nic.network.label, address=str(nic.address), mac=nic.mac, port=nic.port
+        network=nic.network.label,
+        address=str(nic.address),
+        mac=nic.mac,
+        port=nic.port,
+        network_uid=nic.network.id,
     )
 
 

@@ -651,6 +651,7 @@ class InstanceAddress(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     MAC_FIELD_NUMBER: _builtins.int
     PORT_FIELD_NUMBER: _builtins.int
+    NETWORK_UID_FIELD_NUMBER: _builtins.int
     network: _builtins.str
     """The network's label: `private`."""
     address: _builtins.str
@@ -659,6 +660,8 @@ class InstanceAddress(_message.Message):
     """MAC address of the card."""
     port: _builtins.str
     """UUID of the port."""
+    network_uid: _builtins.str
+    """UUID of the network."""
     def __init__(
         self,
         *,
@@ -666,10 +669,11 @@ class InstanceAddress(_message.Message):
         address: _builtins.str = ...,
         mac: _builtins.str = ...,
         port: _builtins.str = ...,
+        network_uid: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "mac", b"mac", "network", b"network", "port", b"port"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "mac", b"mac", "network", b"network", "network_uid", b"network_uid", "port", b"port"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -99,6 +99,17 @@ async def test_a_server_is_on_networks(real: Real) -> None:
     code, out, _ = await real.nova("show", "vm")
     shown = dict(cells(line) for line in out.splitlines()[3:-1])
     assert (shown["web network"], shown["private network"]) == ("10.1.0.9", "10.0.0.3")
+    (web_card, private_card) = await real.json("interface-list", "vm")
+    assert (web_card["network"], web_card["label"], web_card["address"]) == (
+        web["id"],
+        "web",
+        "10.1.0.9",
+    )
+    assert (private_card["port"], private_card["mac"]) == (nics_given[1].port, nics_given[1].mac)
+    code, out, _ = await real.nova("interface-list", "vm")
+    header, _, row, _ = out.splitlines()[1:5]
+    assert cells(header) == ["Port State", "Port ID", "Net ID", "IP addresses", "MAC Addr"]
+    assert cells(row) == ["ACTIVE", web_card["port"], web["id"], "10.1.0.9", web_card["mac"]]
     assert (await real.nova("network-delete", "web"))[2].startswith("ERROR (NETWORK_IN_USE)")
     code, _, err = await real.nova(*BOOT, "--nic", "net-name=web,v4-fixed-ip=10.1.0.9", "other")
     assert (code, err.startswith("ERROR (ADDRESS_IN_USE)")) == (1, True)
