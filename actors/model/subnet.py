@@ -12,7 +12,7 @@ from actors.model.network import SMALLEST_MTU, AddressRange, Network, NetworkKin
 from actors.model.network_commands import CreateNetwork
 
 #: Network, broadcast, gateway and DHCP address leave a /30 nothing to give away.
-LONGEST_PREFIX: Final = 29
+_LONGEST_PREFIX: Final = 29
 #: What a VXLAN puts in front of a guest's frame, bytes: outer Ethernet is the cards' own business,
 #: then IPv4 20, UDP 8, VXLAN 8, and the guest's Ethernet header 14 (RFC 7348 5).
 VXLAN_BYTES: Final = 50
@@ -103,7 +103,7 @@ def check_network(network: Network) -> None:
     Raises:
         Invalid: With what is wrong, by field.
     """
-    refuse(network.label, dict(_problems(network)))
+    _refuse(network.label, dict(_problems(network)))
 
 
 def check_mtu(network: Network, cards_mtu: int) -> None:
@@ -114,15 +114,15 @@ def check_mtu(network: Network, cards_mtu: int) -> None:
     """
     largest = largest_mtu(network.kind, cards_mtu)
     if network.mtu > largest:
-        refuse(network.label, {"mtu": f"must be at most {largest} on a {network.kind} network"})
+        _refuse(network.label, {"mtu": f"must be at most {largest} on a {network.kind} network"})
 
 
-def refuse(label: str, wrong: dict[str, str]) -> None:
-    """Refuse a network, if there is anything wrong with it.
+def is_host(cidr: IPv4Network, address: IPv4Address) -> bool:
+    """Whether a card can have the address in this range."""
+    return cidr.network_address < address < cidr.broadcast_address
 
-    Raises:
-        Invalid: With what is wrong, by field.
-    """
+
+def _refuse(label: str, wrong: dict[str, str]) -> None:
     if wrong:
         said = "; ".join(f"{field} {what}" for field, what in wrong.items())
         raise Invalid(f"Network {label} cannot be made: {said}.", "FIELD_INVALID", metadata=wrong)
@@ -130,8 +130,8 @@ def refuse(label: str, wrong: dict[str, str]) -> None:
 
 def _problems(network: Network) -> Iterator[tuple[str, str]]:
     cidr = network.cidr
-    if not SHORTEST_PREFIX <= cidr.prefixlen <= LONGEST_PREFIX:
-        yield "cidr", f"must be a /{SHORTEST_PREFIX} to a /{LONGEST_PREFIX}"
+    if not SHORTEST_PREFIX <= cidr.prefixlen <= _LONGEST_PREFIX:
+        yield "cidr", f"must be a /{SHORTEST_PREFIX} to a /{_LONGEST_PREFIX}"
         return  # what was chosen of it is not the caller's to mend
     if said := _of_nobody(cidr):
         yield "cidr", f"must not be {said}"
@@ -145,11 +145,6 @@ def _problems(network: Network) -> Iterator[tuple[str, str]]:
             yield "dns", f"must not be {said}"
     if said := _wrong_pools(cidr, network.pools):
         yield "pools", said
-
-
-def is_host(cidr: IPv4Network, address: IPv4Address) -> bool:
-    """Whether a card can have the address in this range."""
-    return cidr.network_address < address < cidr.broadcast_address
 
 
 def _refuse_ipv6(text: str) -> None:
