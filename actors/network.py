@@ -12,7 +12,10 @@ from typing import Final, TypeVar
 import ray
 
 from actors.model.errors import ComputeError
+from actors.model.flat_network import DEFAULT_MTU
+from actors.model.ids import NetworkId
 from actors.model.network import Network, Nic, Port
+from actors.model.network_commands import CreateNetwork
 from actors.model.port_ledger import PortLedger, Released
 from actors.model.reply import Err, Ok, Reply, unwrap
 from actors.ports.clock import Clock
@@ -32,8 +35,11 @@ Answer = TypeVar("Answer")
 class NetworkActor:
     """A call carries many requests: they are decided in order and share one commit."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, cards_mtu: int = DEFAULT_MTU) -> None:
         self._store = store
+        self._clock = clock
+        #: Of the cards that hosts reach each other over.
+        self._cards_mtu = cards_mtu
         #: Outlives each ledger: what was released stays released when memory is loaded again.
         self._released: Released = {}
         #: One batch at a time: no decision builds on one that may yet fail to become durable.
@@ -50,7 +56,9 @@ class NetworkActor:
         """Durable ports for many instances, an answer for each request in its place."""
 
         def allocate(ledger: PortLedger, request: PortRequest) -> tuple[Nic, ...]:
-            return ledger.allocate(request.instance, request.project, request.sequence)
+            return ledger.allocate(
+                request.instance, request.project, request.sequence, request.wanted
+            )
 
         return await self._change(requests, allocate)
 
@@ -64,14 +72,27 @@ class NetworkActor:
         return await self._change(releases, release)
 
     @ray.method
+    async def check(self, request: PortRequest) -> None:
+        """As ``PortLedger.check``."""
+        async with self._turn:
+            ledger = await self._owner.state()
+            ledger.check(request.instance, request.project, request.wanted)
+
+    @ray.method
     async def networks(self) -> tuple[Network, ...]:
         """All networks, by label."""
         async with self._turn:  # what is not durable yet is not shown
             return (await self._owner.state()).networks
 
     @ray.method
+    async def network(self, network: NetworkId) -> Network:
+        """As ``PortLedger.network``."""
+        async with self._turn:
+            return (await self._owner.state()).network(network)
+
+    @ray.method
     async def ensure_network(self, network: Network) -> Network:
-        """The network of this label, made unless there is one.
+        """The network of this project and label, made unless there is one.
 
         Raises:
             Invalid: The network cannot work.
@@ -79,6 +100,22 @@ class NetworkActor:
         """
         (reply,) = await self._change((network,), PortLedger.ensure_network)
         return unwrap(reply)
+
+    @ray.method
+    async def create_network(self, command: CreateNetwork) -> Network:
+        """As ``PortLedger.create_network``."""
+
+        def create(ledger: PortLedger, one: CreateNetwork) -> Network:
+            return ledger.create_network(one, self._cards_mtu, self._clock.now())
+
+        (reply,) = await self._change((command,), create)
+        return unwrap(reply)
+
+    @ray.method
+    async def delete_network(self, network: NetworkId) -> None:
+        """As ``PortLedger.delete_network``."""
+        (reply,) = await self._change((network,), PortLedger.delete_network)
+        unwrap(reply)
 
     async def _change(
         self, items: Sequence[Item], decide: Callable[[PortLedger, Item], Answer]
@@ -102,7 +139,10 @@ class NetworkActor:
         changes = ledger.take_changes()
         await self._owner.commit(
             (*map(put_network, changes.networks), *map(put_port, changes.ports)),
-            tuple(Remove(Table.PORTS, port) for port in changes.removed),
+            (
+                *(Remove(Table.PORTS, port) for port in changes.removed),
+                *(Remove(Table.NETWORKS, network) for network in changes.removed_networks),
+            ),
         )
 
     async def _load(self) -> PortLedger:

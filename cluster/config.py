@@ -102,8 +102,9 @@ class Settings(BaseSettings):
     #: The network made with the cluster.
     network_label: str = "private"
     network_cidr: IPv4Network = IPv4Network("10.0.0.0/20")
+    #: Its MTU, and what the cards between the hosts carry (Neutron: ``global_physnet_mtu``).
     network_mtu: int = Field(default=1500, ge=576, le=9000)
-    #: A network card of the host that joins the network's bridge; none where it is empty.
+    #: A network card of the host that joins a flat network's bridge; none where it is empty.
     network_uplink: str = ""
 
     #: A JSON file whose object guests find as vendor data.

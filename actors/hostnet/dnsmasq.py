@@ -212,7 +212,7 @@ class Dnsmasq:
             # Who reads the routes looks at no router (RFC 3442), so they have it too.
             "--dhcp-option=option:classless-static-route,"
             f"{METADATA}/32,{network.dhcp},0.0.0.0/0,{network.gateway}",
-            f"--dhcp-option=option:dns-server,{network.dhcp}",
+            f"--dhcp-option=option:dns-server,{','.join(map(str, network.name_servers))}",
             f"--dhcp-option=option:mtu,{network.mtu}",
         )
 

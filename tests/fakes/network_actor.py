@@ -2,7 +2,9 @@
 
 from typing import Protocol, cast
 
+from actors.model.ids import NetworkId
 from actors.model.network import Network, Nic
+from actors.model.network_commands import CreateNetwork
 from actors.model.reply import Reply
 from actors.network import NetworkActor
 from actors.ports.clock import Clock
@@ -19,9 +21,17 @@ class PlainNetworkActor(Protocol):
 
     async def release_many(self, releases: tuple[PortRelease, ...]) -> tuple[Reply[None], ...]: ...
 
+    async def check(self, request: PortRequest) -> None: ...
+
     async def networks(self) -> tuple[Network, ...]: ...
 
+    async def network(self, network: NetworkId) -> Network: ...
+
     async def ensure_network(self, network: Network) -> Network: ...
+
+    async def create_network(self, command: CreateNetwork) -> Network: ...
+
+    async def delete_network(self, network: NetworkId) -> None: ...
 
 
 def network_actor(store: Store, clock: Clock) -> PlainNetworkActor:

@@ -47,7 +47,7 @@ from actors.model.ids import (
 )
 from actors.model.image import BootFile, BootSource, DiskFormat, Image
 from actors.model.instance import InstanceRecord
-from actors.model.network import Network
+from actors.model.network import Network, WantedCard
 from actors.model.operation import Action, OperationRecord
 from actors.model.query import Accepted, EventKind
 from actors.model.reply import unwrap
@@ -231,6 +231,7 @@ class LocalCluster:
         volume: VolumeId | None = None,
         *,
         delete_volume: bool = False,
+        cards: tuple[WantedCard, ...] = (),
     ) -> Accepted:
         """Create an instance; with a volume, one that boots from it."""
         assert self.source is not None
@@ -247,6 +248,7 @@ class LocalCluster:
                 guest_data=_told(instance_id_for(PROJECT, request), "first"),
                 boot_volume=volume,
                 delete_boot_volume=delete_volume,
+                cards=cards,
             )
         )
 

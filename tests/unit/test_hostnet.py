@@ -16,7 +16,7 @@ from actors.guestdata.guest import HostShare
 from actors.hostnet import forward_policy, state_file
 from actors.hostnet.bridge_network import BridgeNetwork
 from actors.hostnet.command import run
-from actors.hostnet.dnsmasq import Lease
+from actors.hostnet.dnsmasq import Dnsmasq, Lease
 from actors.hostnet.forward_policy import dropping_chains, forward_drops
 from actors.hostnet.links import Links
 from actors.hostnet.no_network import NoNetwork
@@ -52,6 +52,13 @@ def test_names_fit_the_kernel_and_tell_the_network() -> None:
     assert NETWORK.id in plan.alias
     assert plan.address == "10.0.0.2/24"
     assert len({plan.bridge_mac, plan.port_mac, plan.device_mac}) == 3
+
+
+def test_guests_are_told_of_the_networks_name_servers(tmp_path: Path) -> None:
+    named = NETWORK.evolve(dns=(IPv4Address("9.9.9.9"), IPv4Address("1.1.1.1")))
+    for network, servers in ((NETWORK, "10.0.0.2"), (named, "9.9.9.9,1.1.1.1")):
+        command = Dnsmasq(tmp_path, network)._command()
+        assert f"--dhcp-option=option:dns-server,{servers}" in command
 
 
 def test_a_lease_is_written_and_read() -> None:

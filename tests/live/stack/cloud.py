@@ -281,15 +281,18 @@ def blank_file(host: TestHost, name: str, mebibytes: int) -> str:
     return path
 
 
-def inside(guest: Guest, command: str) -> str:
-    """Run a command in a guest, by ssh from its host's DHCP namespace."""
+def inside(guest: Guest, command: str, namespace: str = "") -> str:
+    """Run a command in a guest, by ssh from its host's DHCP namespace.
+
+    Which one must be said where its host has several.
+    """
     answer = Path(f"{guest.host.folder}/tmp/password")
     answer.write_text("#!/bin/sh\necho 'cubswin:)'\n")
     answer.chmod(0o700)
     options = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null")
     ssh = ["ssh", *options, "-o", "ConnectTimeout=30", f"cirros@{guest.address}", command]
     done = guest.host.run(
-        ["ip", "netns", "exec", sight.namespace(guest.host), *ssh],
+        ["ip", "netns", "exec", namespace or sight.namespace(guest.host), *ssh],
         env={**os.environ, "SSH_ASKPASS": "/tmp/password", "SSH_ASKPASS_REQUIRE": "force"},
         timeout=120,
     )
