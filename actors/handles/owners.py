@@ -2,6 +2,7 @@
 
 from actors.handles.remote import IMAGES, NETWORK, SCHEDULER, VOLUMES, Grouped, Remote
 from actors.model.host import Claim, HostReport, HostUsage
+from actors.model.host_view import HostPresence, HostView
 from actors.model.ids import ImageId, ProjectId, SnapshotId, VolumeId
 from actors.model.image import Image
 from actors.model.image_commands import ImageChanges
@@ -76,6 +77,11 @@ class NetworkHandle:
         """As ``Networks.ensure_network``."""
         made: Network = await self._actor.call("ensure_network", network)
         return made
+
+    async def watch(self, presence: HostPresence) -> HostView:
+        """As ``Networks.watch``."""
+        view: HostView = await self._actor.call("watch", presence)
+        return view
 
 
 class ImagesHandle:

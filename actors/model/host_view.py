@@ -66,6 +66,9 @@ class HostView(Record):
 
     #: Names this content: equal views have equal versions.
     version: str
+    #: False while hosts may be silent of which the NetworkActor has not heard since it started:
+    #: peers that are missing may still be there.
+    complete: bool = True
     networks: tuple[NetworkView, ...] = ()
     ports: tuple[PortView, ...] = ()
     groups: tuple[GroupView, ...] = ()

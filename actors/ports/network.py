@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from actors.model.host_view import HostPresence, HostView
 from actors.model.ids import InstanceId, ProjectId
 from actors.model.network import Network, Nic
 
@@ -51,4 +52,15 @@ class Networks(Protocol):
 
     async def ensure_network(self, network: Network) -> Network:
         """Make the network unless one with this label exists; that one is returned unchanged."""
+        ...
+
+    async def watch(self, presence: HostPresence) -> HostView:
+        """Say what a host has, and wait for what it must know.
+
+        Answers as soon as that is not the version it has seen; after 20 s at the latest, and when
+        the same host watches anew, with what it is by then.
+
+        Raises:
+            Unavailable: The NetworkActor is away. What the host has goes on.
+        """
         ...

@@ -2,9 +2,11 @@
 
 from typing import Protocol, cast
 
+from actors.model.host_view import HostPresence, HostView
+from actors.model.host_views import KEEP_SECONDS
 from actors.model.network import Network, Nic
 from actors.model.reply import Reply
-from actors.network import NetworkActor
+from actors.network import POLL_SECONDS, NetworkActor
 from actors.ports.clock import Clock
 from actors.ports.network import PortRelease, PortRequest
 from actors.ports.store import Store
@@ -23,7 +25,14 @@ class PlainNetworkActor(Protocol):
 
     async def ensure_network(self, network: Network) -> Network: ...
 
+    async def watch(self, presence: HostPresence) -> HostView: ...
 
-def network_actor(store: Store, clock: Clock) -> PlainNetworkActor:
+
+def network_actor(
+    store: Store,
+    clock: Clock,
+    poll_seconds: float = POLL_SECONDS,
+    keep_seconds: float = KEEP_SECONDS,
+) -> PlainNetworkActor:
     """An actor in this process. Needs a running loop."""
-    return cast("PlainNetworkActor", NetworkActor(store, clock))
+    return cast("PlainNetworkActor", NetworkActor(store, clock, poll_seconds, keep_seconds))
