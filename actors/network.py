@@ -121,19 +121,18 @@ class NetworkActor:
             self._ring(self._views.hear(presence, self._clock.monotonic()))
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_seconds):
-                    while self._waits(host, bell) and self._view(host).version == presence.seen:
+                    while (
+                        self._waits(host, bell) and self._views.view(host).version == presence.seen
+                    ):
                         bell.clear()
                         await bell.wait()
-            return self._view(host)
+            return self._views.view(host)
         finally:
             if self._waits(host, bell):
                 del self._bells[host]
 
     def _waits(self, host: HostId, bell: asyncio.Event) -> bool:
         return self._bells.get(host) is bell
-
-    def _view(self, host: HostId) -> HostView:
-        return self._views.view(host, self._clock.monotonic())
 
     def _ring(self, hosts: Iterable[HostId]) -> None:
         for host in hosts:

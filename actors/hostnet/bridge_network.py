@@ -21,11 +21,10 @@ from actors.hostnet.forward_policy import forward_drops
 from actors.hostnet.links import Links
 from actors.hostnet.metadata_server import MetadataServer
 from actors.hostnet.site import Site
-from actors.hostnet.tunnel import Peers
 from actors.hostnet.wiring import Wiring
 from actors.model.errors import ComputeError
 from actors.model.host_view import HostView
-from actors.model.ids import NetworkId, PortId
+from actors.model.ids import NetworkId
 from actors.model.instance import InstanceRecord
 from actors.model.network import Network
 from actors.ports.hypervisor import Attached, GuestDataSource
@@ -72,10 +71,18 @@ class BridgeNetwork:
         self._tell = tell
 
     def presence(self) -> Attached:
-        """The networks with guests here, those that an earlier process served among them."""
+        """The networks with guests here, those that an earlier process served among them.
+
+        Raises:
+            HypervisorRefused: The kernel does not tell where frames go.
+        """
         self._load()
-        found = {network: ports for network, ports in self._served() if ports is not None}
-        return Attached(self._tunnel_address, frozenset(found), frozenset().union(*found.values()))
+        with self._lock:
+            sites = tuple(self._sites.items())
+        served = {name: (site, ports) for name, site in sites if (ports := site.ports) is not None}
+        peers = {name: found for name, (site, _) in served.items() if (found := site.peers)}
+        ports = frozenset(port for _, mine in served.values() for port in mine)
+        return Attached(self._tunnel_address, frozenset(served), ports, peers)
 
     def follow(self, view: HostView) -> None:
         """Reach the hosts that the view names.
@@ -88,8 +95,7 @@ class BridgeNetwork:
             with self._lock:
                 site = self._sites.get(one.network.id)
             if site is not None:
-                addresses = frozenset(peer.tunnel_address for peer in one.peers)
-                peers = Peers(addresses, exact=view.complete)
+                peers = frozenset(peer.tunnel_address for peer in one.peers)
                 if ticket := site.follow(one.network, peers):
                     tickets.append((site, ticket))
         _converge(tickets)
@@ -176,10 +182,6 @@ class BridgeNetwork:
     def _all(self) -> tuple[Site, ...]:
         with self._lock:
             return tuple(self._sites.values())
-
-    def _served(self) -> list[tuple[NetworkId, frozenset[PortId] | None]]:
-        with self._lock:
-            return [(network, site.ports) for network, site in self._sites.items()]
 
     def _warn_once(self) -> None:
         with self._lock:

@@ -101,6 +101,7 @@ class Follower:
                     tunnel_address=here.tunnel_address,
                     networks=here.networks,
                     ports=here.ports,
+                    peers=dict(here.peers),
                     seen=self._seen,
                 )
             )

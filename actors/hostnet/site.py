@@ -15,7 +15,6 @@ from actors.hostnet.dnsmasq import Dnsmasq, Lease
 from actors.hostnet.metadata_door import MetadataDoor
 from actors.hostnet.plan import Plan
 from actors.hostnet.spoof_guard import Card, SpoofGuard
-from actors.hostnet.tunnel import Peers
 from actors.hostnet.wiring import Built, Wiring
 from actors.model.ids import InstanceId, PortId
 from actors.model.instance import InstanceRecord
@@ -75,9 +74,10 @@ class Site:
         #: Counts changes of what is wished, and says which of them the host has.
         self._wished = 0
         self._reached = 0
-        #: The other hosts with guests on it, and those of them that frames go to already.
-        self._peers = Peers()
-        self._followed = Peers()
+        #: The other hosts with guests on it, and those of them that frames go to already. None
+        #: where nobody has told this process: what is there stays.
+        self._peers: frozenset[IPv4Address] | None = None
+        self._followed: frozenset[IPv4Address] | None = None
         #: What ``Wiring.build`` gave; None when all is to be looked at again.
         self._built: Built | None = None
 
@@ -109,6 +109,16 @@ class Site:
                 return None
             # Empty in what a release before this one has left.
             return frozenset(lease.port for lease in self._leases.values() if lease.port)
+
+    @property
+    def peers(self) -> frozenset[IPv4Address]:
+        """The hosts that its frames go to.
+
+        Raises:
+            HypervisorRefused: The kernel does not tell.
+        """
+        peers = self._peers
+        return self._wiring.reached(self._plan) if peers is None else peers
 
     def guest_at(self, address: str) -> InstanceRecord | None:
         """The guest that has this address here; None where nobody has, or nobody we know of yet."""
@@ -153,15 +163,14 @@ class Site:
             self._records.pop(instance, None)
             return ticket or (self._wished if self._wished > self._reached else 0)
 
-    def follow(self, network: Network, peers: Peers) -> int:
+    def follow(self, network: Network, peers: frozenset[IPv4Address]) -> int:
         """What the NetworkActor says of it. A ticket also where an earlier ``converge`` failed."""
         with self._wishes:
-            after = self._peers.then(peers)
             newer = network.generation > (self._newer or self._network).generation
             if newer:
                 self._newer = network
-            if newer or after != self._peers:
-                self._peers = after
+            if newer or peers != self._peers:
+                self._peers = peers
                 self._wished += 1
             return self._wished if self._wished > self._reached else 0
 
@@ -202,7 +211,9 @@ class Site:
             self._dnsmasq.close()
             self._listen_no_more()
 
-    def _serve(self, leases: tuple[Lease, ...], peers: Peers, wished: int) -> None:
+    def _serve(
+        self, leases: tuple[Lease, ...], peers: frozenset[IPv4Address] | None, wished: int
+    ) -> None:
         if self._built is None or not self._wiring.intact(self._plan, self._built):
             # First: a process that comes after us must know what there may be to take down.
             state_file.write(self._folder / _RECORD, self._network.model_dump_json())
@@ -210,7 +221,7 @@ class Site:
             self._followed = peers
         elif self._reached == wished and self._dnsmasq.alive:
             return
-        elif self._plan.vni and peers != self._followed:
+        elif self._plan.vni and peers is not None and peers != self._followed:
             self._wiring.reach(self._plan, peers)
             self._followed = peers
         self._keep_apart(leases)
@@ -221,7 +232,7 @@ class Site:
     def _take_down(self) -> None:
         self._built = None
         with self._wishes:
-            self._peers = Peers()  # who they are when a guest comes again, we are told then
+            self._peers = None  # who they are when a guest comes again, we are told then
         self._listen_no_more()
         self._guard.doubt()
         self._dnsmasq.stop(self._wiring.own_namespace(self._plan))

@@ -6,9 +6,8 @@ known MAC is, the kernel learns from what comes. It all goes on without any proc
 """
 
 import logging
-from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import Final, Self
+from typing import Final
 
 from actors.hostnet.command import refused
 from actors.hostnet.links import Link, Links
@@ -18,19 +17,6 @@ from actors.hostnet.plan import Plan
 OVERHEAD: Final = 50
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Peers:
-    """The tunnel addresses of other hosts with guests on a network, as far as we know."""
-
-    addresses: frozenset[IPv4Address] = frozenset()
-    #: Whether there are no others. Who does not know that takes none away.
-    exact: bool = False
-
-    def then(self, newer: Self) -> "Peers":
-        """What is known after ``newer`` has been said."""
-        return newer if newer.exact else Peers(self.addresses | newer.addresses)
 
 
 class Tunnels:
@@ -72,15 +58,16 @@ class Tunnels:
             )
         return self._links.add_vxlan(plan.tunnel, plan.bridge_mac, plan.vni, self._address)
 
-    def reach(self, link: Link, peers: Peers) -> None:
-        """Reach these peers; with ``exact``, and no others."""
+    def reached(self, link: Link) -> frozenset[IPv4Address]:
+        """The hosts that frames for everybody go to."""
+        return frozenset(entry.address for entry in self._links.forwarded(link) if entry.floods)
+
+    def reach(self, link: Link, peers: frozenset[IPv4Address]) -> None:
+        """Reach these hosts and no others."""
         known = self._links.forwarded(link)
-        flooded = {entry.address for entry in known if entry.floods}
-        for address in sorted(peers.addresses - flooded):
+        for address in sorted(peers - {entry.address for entry in known if entry.floods}):
             self._links.flood(link, address)
-        if not peers.exact:
-            return
         # What was learned goes too: the guest that it tells of has left or moved.
         for entry in known:
-            if entry.address not in peers.addresses:
+            if entry.address not in peers:
                 self._links.forget(link, entry)

@@ -26,7 +26,7 @@ from actors.hostnet.links import Link, Links
 from actors.hostnet.namespace import Device, Namespace
 from actors.hostnet.plan import Plan
 from actors.hostnet.spoof_guard import SpoofGuard
-from actors.hostnet.tunnel import Peers, Tunnels
+from actors.hostnet.tunnel import Tunnels
 from actors.model.errors import HypervisorRefused
 
 _IPV6: Final = Path("/proc/sys/net/ipv6/conf")
@@ -58,8 +58,13 @@ class Wiring:
         self._uplink = uplink
         self._tunnels = Tunnels(links, tunnel_address)
 
-    def build(self, plan: Plan, peers: Peers) -> Built:
-        """Make what is missing or wrong."""
+    def build(self, plan: Plan, peers: frozenset[IPv4Address] | None) -> Built:
+        """Make what is missing or wrong.
+
+        Args:
+            plan: What there is to be.
+            peers: The hosts that frames go to. None: those that they go to already.
+        """
         bridge = self._ensure_bridge(plan)
         namespace, device = self._ensure_namespace(plan)
         port = self._ensure_port(plan, namespace, device)
@@ -77,7 +82,12 @@ class Wiring:
             self._ensure_uplink(self._uplink, bridge)
         return Built(bridge.index, namespace.inode, port.index, tunnel)
 
-    def reach(self, plan: Plan, peers: Peers) -> None:
+    def reached(self, plan: Plan) -> frozenset[IPv4Address]:
+        """The hosts that the network's frames go to."""
+        tunnel = self._ours(plan.tunnel, plan.bridge_mac, plan) if plan.vni else None
+        return frozenset() if tunnel is None else self._tunnels.reached(tunnel)
+
+    def reach(self, plan: Plan, peers: frozenset[IPv4Address]) -> None:
         """Send the network's frames to these hosts.
 
         Raises:
@@ -172,7 +182,7 @@ class Wiring:
         self._settle(port, plan)
         return port
 
-    def _ensure_tunnel(self, plan: Plan, bridge: Link, peers: Peers) -> int:
+    def _ensure_tunnel(self, plan: Plan, bridge: Link, peers: frozenset[IPv4Address] | None) -> int:
         tunnel = self._ours(plan.tunnel, plan.bridge_mac, plan)
         if tunnel is not None and not self._tunnels.fits(tunnel, plan):
             self._links.delete(tunnel)
@@ -185,7 +195,8 @@ class Wiring:
             self._links.change(tunnel, state="down", master=bridge.index)
         self._links.isolate(tunnel)
         self._links.change(tunnel, state="up")
-        self._tunnels.reach(tunnel, peers)
+        if peers is not None:
+            self._tunnels.reach(tunnel, peers)
         return tunnel.index
 
     def _configure(self, plan: Plan, namespace: Namespace) -> None:

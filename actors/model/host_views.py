@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final
+from typing import Final, TypeVar
 
 from actors.model.host_view import (
     GroupView,
@@ -41,6 +41,9 @@ class _Kind(Enum):
     MEMBERS = auto()
 
 
+_Key = TypeVar("_Key")
+_Item = TypeVar("_Item")
+
 #: Something a view was made of, and by which it is found again when that changes.
 _Fact = tuple[_Kind, str]
 
@@ -60,7 +63,8 @@ class HostViews:
         """Know nothing yet.
 
         Args:
-            began: Now (``Clock.monotonic``). Who has not spoken since may still be there.
+            began: Now (``Clock.monotonic``). Who has not spoken since may still be there: for
+                ``keep_seconds`` others' word for it counts.
             keep_seconds: How long a host that says nothing stays among its peers.
         """
         self._began = began
@@ -71,6 +75,9 @@ class HostViews:
         self._members: defaultdict[SecurityGroupId, set[PortId]] = defaultdict(set)
         #: Who has spoken longest ago comes first.
         self._heard: dict[HostId, _Heard] = {}
+        #: Who has spoken since we began, and who has not but is said to be there by others.
+        self._spoken: set[IPv4Address] = set()
+        self._rumours: defaultdict[NetworkId, set[IPv4Address]] = defaultdict(set)
         self._hosts: defaultdict[NetworkId, set[HostId]] = defaultdict(set)
         self._views: dict[HostId, HostView] = {}
         #: What each kept view was made of, and the same seen from the other side.
@@ -135,9 +142,7 @@ class HostViews:
             yield (_Kind.PORT, port.id)
             for group in port.groups:
                 yield (_Kind.MEMBERS, group)
-                (set.add if join else set.discard)(self._members[group], port.id)
-                if not self._members[group]:
-                    del self._members[group]
+                _put(self._members, group, port.id, add=join)
 
     # --- what hosts say -----------------------------------------------------------------------
 
@@ -151,6 +156,7 @@ class HostViews:
         before = self._heard.pop(presence.host_id, None)
         self._heard[presence.host_id] = _Heard(presence, now)
         facts = self._moved(before.presence if before else None, presence)
+        facts |= self._rumoured(presence, now)
         while (oldest := next(iter(self._heard.values()))).at <= now - self._keep_seconds:
             del self._heard[oldest.presence.host_id]
             self._drop(oldest.presence.host_id)
@@ -166,36 +172,48 @@ class HostViews:
         come = _reached(after) - _reached(before)
         for place, add in ((left, False), (come, True)):
             for network, host, _ in place:
-                (set.add if add else set.discard)(self._hosts[network], host)
-                if not self._hosts[network]:
-                    del self._hosts[network]
+                _put(self._hosts, network, host, add=add)
         return {(_Kind.PEERS, network) for network, _, _ in left | come}
+
+    def _rumoured(self, presence: HostPresence, now: float) -> set[_Fact]:
+        """Take a host's word for peers of which we have not heard; who speaks needs nobody's."""
+        if now - self._began >= self._keep_seconds:
+            changed = set(self._rumours)
+            self._rumours.clear()
+            self._spoken.clear()
+        else:
+            own = presence.tunnel_address
+            self._spoken.add(own)
+            changed = {name for name, said in self._rumours.items() if own in said}
+            for name in changed:
+                _put(self._rumours, name, own, add=False)
+            for name, addresses in presence.peers.items():
+                for address in addresses - self._rumours.get(name, set()) - self._spoken:
+                    _put(self._rumours, name, address, add=True)
+                    changed.add(name)
+        return {(_Kind.PEERS, name) for name in changed}
 
     # --- views --------------------------------------------------------------------------------
 
-    def view(self, host: HostId, now: float) -> HostView:
+    def view(self, host: HostId) -> HostView:
         """What the host must know.
 
         Raises:
             KeyError: It has not been heard of, or not for too long.
         """
-        complete = now - self._began >= self._keep_seconds
         kept = self._views.get(host)
-        if kept is None or kept.complete != complete:
-            self._drop(host)
-            kept = self._views[host] = self._make(self._heard[host].presence, complete)
+        if kept is None:
+            kept = self._views[host] = self._make(self._heard[host].presence)
         return kept
 
-    def _make(self, presence: HostPresence, complete: bool) -> HostView:
+    def _make(self, presence: HostPresence) -> HostView:
         facts = self._made_of[presence.host_id] = set()
         networks = tuple(self._network_views(presence, facts))
         ports = tuple(self._port_views(presence, facts))
         groups = tuple(self._group_views(ports, facts))
         for fact in facts:
             self._readers[fact].add(presence.host_id)
-        view = HostView(
-            version="", complete=complete, networks=networks, ports=ports, groups=groups
-        )
+        view = HostView(version="", networks=networks, ports=ports, groups=groups)
         content = view.model_dump_json().encode()
         return view.evolve(version=hashlib.sha256(content).hexdigest()[:32])
 
@@ -216,10 +234,9 @@ class HostViews:
         Never the host's own, be it under the UUID that it had before it was made anew: what it
         sends there would come back to it.
         """
-        found = {
-            self._heard[host].presence.tunnel_address: host
-            for host in sorted(self._hosts.get(network, ()), reverse=True)
-        }
+        found = dict.fromkeys(self._rumours.get(network, ()), HostId(""))
+        for host in sorted(self._hosts.get(network, ()), reverse=True):
+            found[self._heard[host].presence.tunnel_address] = host
         found.pop(own, None)
         return tuple(
             Peer(host_id=found[address], tunnel_address=address) for address in sorted(found)
@@ -258,10 +275,17 @@ class HostViews:
     def _drop(self, host: HostId) -> None:
         self._views.pop(host, None)
         for fact in self._made_of.pop(host, ()):
-            readers = self._readers[fact]
-            readers.discard(host)
-            if not readers:
-                del self._readers[fact]
+            _put(self._readers, fact, host, add=False)
+
+
+def _put(index: dict[_Key, set[_Item]], key: _Key, item: _Item, *, add: bool) -> None:
+    """Add to, or remove from, the set of a key; an empty set is not kept."""
+    if add:
+        index[key].add(item)
+    elif found := index.get(key):
+        found.discard(item)
+        if not found:
+            del index[key]
 
 
 def _place(presence: HostPresence) -> tuple[object, ...]:

@@ -3,7 +3,7 @@
 Blocking: the shell calls it in threads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -363,6 +363,8 @@ class Attached:
     tunnel_address: IPv4Address
     networks: frozenset[NetworkId]
     ports: frozenset[PortId]
+    #: The tunnel addresses that a network's frames go to now.
+    peers: Mapping[NetworkId, frozenset[IPv4Address]]
 
 
 class HostNetwork(Protocol):

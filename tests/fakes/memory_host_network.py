@@ -5,6 +5,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from actors.model.host_view import HostView
+from actors.model.ids import NetworkId
 from actors.model.instance import InstanceRecord
 from actors.ports.hypervisor import Attached, GuestDataSource
 
@@ -27,8 +28,13 @@ class MemoryHostNetwork:
     @property
     def peers(self) -> set[str]:
         """Addresses that the last view names."""
+        return {str(address) for found in self._reached().values() for address in found}
+
+    def _reached(self) -> dict[NetworkId, frozenset[IPv4Address]]:
         networks = self.followed[-1].networks if self.followed else ()
-        return {str(peer.tunnel_address) for one in networks for peer in one.peers}
+        return {
+            one.network.id: frozenset(peer.tunnel_address for peer in one.peers) for one in networks
+        }
 
     def open(self, data: GuestDataSource) -> None:
         """Nobody asks."""
@@ -59,6 +65,7 @@ class MemoryHostNetwork:
             self.tunnel_address,
             frozenset(nic.network.id for nic in nics),
             frozenset(nic.port for nic in nics),
+            self._reached(),
         )
 
     def follow(self, view: HostView) -> None:

@@ -31,8 +31,6 @@ pytestmark = [
 
 UNDERLAY = IPv4Network("192.0.2.0/24")
 CIDR = IPv4Network("10.0.0.0/24")
-#: After so long everybody has been heard of.
-KEEP = 10.0
 
 
 def network(number: int) -> Network:
@@ -125,10 +123,10 @@ class Fleet:
                 host.run("ip", "link", "set", link, "up")
             host.before = host.inventory()
         self.members = [Member(number, host) for number, host in enumerate(hosts, 1)]
-        self.views = HostViews(0.0, KEEP)
+        self.views = HostViews(0.0)
         self.views.learn([RED, BLUE])
 
-    def follow(self, now: float = KEEP) -> None:
+    def follow(self) -> None:
         """Every host says what it has, and does what it is told."""
         for member in self.members:
             here = member.host.do(member.networks.plain.presence)
@@ -140,14 +138,15 @@ class Fleet:
                     tunnel_address=here.tunnel_address,
                     networks=here.networks,
                     ports=here.ports,
+                    peers=dict(here.peers),
                 ),
-                now,
+                0.0,
             )
         for member in self.members:
-            self.told(member, now)
+            self.told(member)
 
-    def told(self, member: Member, now: float = KEEP) -> None:
-        view = self.views.view(member.id, now)
+    def told(self, member: Member) -> None:
+        view = self.views.view(member.id)
         member.host.do(lambda: member.networks.plain.follow(view))
 
     def close(self) -> None:
@@ -250,7 +249,7 @@ def test_a_new_process_keeps_the_peers_until_it_is_told(fleet: Fleet) -> None:
     assert first.floods() == both
     assert first.host.run("ip", "link", "show", Plan.of(RED).tunnel) == link, "the same link"
     # The NetworkActor is new too, and has heard of nobody else.
-    fleet.views = HostViews(KEEP, KEEP)
+    fleet.views = HostViews(0.0)
     fleet.views.learn([RED])
     fleet.members = [first]
     fleet.follow()
@@ -258,9 +257,11 @@ def test_a_new_process_keeps_the_peers_until_it_is_told(fleet: Fleet) -> None:
     assert reaches(first, "g1", "10.0.0.6")
     fleet.members = [first, second]
     third.delete(guest(3, 7))
-    fleet.follow(2 * KEEP)
-    assert first.floods() == {"192.0.2.2"}
+    fleet.follow()
+    assert first.floods() == both, "the third has not said that it has no guest any more"
     fleet.members = [first, second, third]
+    fleet.follow()
+    assert first.floods() == {"192.0.2.2"}
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,6 @@ class Content(NamedTuple):
     networks: dict[NetworkId, tuple[Network, tuple[IPv4Address, ...]]]
     ports: tuple[PortView, ...]
     groups: tuple[GroupView, ...]
-    complete: bool
 
 
 def content(view: HostView) -> Content:
@@ -82,7 +81,7 @@ def content(view: HostView) -> Content:
         one.network.id: (one.network, tuple(peer.tunnel_address for peer in one.peers))
         for one in view.networks
     }
-    return Content(networks, view.ports, view.groups, view.complete)
+    return Content(networks, view.ports, view.groups)
 
 
 class Everything:
@@ -93,14 +92,18 @@ class Everything:
         self.ports: dict[PortId, Port] = {}
         self.groups: dict[SecurityGroupId, SecurityGroup] = {}
         self.heard: dict[HostId, tuple[HostPresence, float]] = {}
+        #: Who is said to be there and has not spoken.
+        self.rumours: set[tuple[NetworkId, IPv4Address]] = set()
+        self.spoken: set[IPv4Address] = set()
 
-    def told(self, host: HostId, now: float) -> Content:
+    def told(self, host: HostId) -> Content:
         mine = self.heard[host][0]
         networks = {}
         for name in mine.networks & self.networks.keys():
             peers = {
                 other.tunnel_address for other, _ in self.heard.values() if name in other.networks
             }
+            peers |= {address for on, address in self.rumours if on == name}
             reached = sorted(peers - {mine.tunnel_address})
             vxlan = self.networks[name].kind is NetworkKind.VXLAN
             networks[name] = (self.networks[name], tuple(reached) if vxlan else ())
@@ -131,7 +134,7 @@ class Everything:
             )
             for one in ports
         ]  # fmt: skip
-        return Content(networks, tuple(shown), tuple(groups), now >= KEEP)
+        return Content(networks, tuple(shown), tuple(groups))
 
 
 numbers = st.integers(0, 3)
@@ -159,8 +162,7 @@ class Views(RuleBasedStateMachine):
         assert woken <= concerned
         for host in self.all.heard.keys() - woken:
             if host in self.shown:
-                told = self.all.told(host, self.now)
-                assert told._replace(complete=self.shown[host].complete) == self.shown[host]
+                assert self.shown[host] == self.all.told(host)
 
     def _with(self, network: NetworkId) -> set[HostId]:
         return {host for host, (one, _) in self.all.heard.items() if network in one.networks}
@@ -235,17 +237,34 @@ class Views(RuleBasedStateMachine):
         held = [name for name, one in self.all.ports.items() if GROUPS[number] in one.groups]
         self._after(woken, self._at(held))
 
-    @rule(number=numbers, networks=some[3], ports=some[6], address=numbers)
+    @rule(
+        number=numbers,
+        networks=some[3],
+        ports=some[6],
+        address=numbers,
+        reached=st.dictionaries(st.integers(0, 2), st.frozensets(numbers, max_size=2), max_size=2),
+    )
     def speak(
-        self, number: int, networks: frozenset[int], ports: frozenset[int], address: int
+        self,
+        number: int,
+        networks: frozenset[int],
+        ports: frozenset[int],
+        address: int,
+        reached: dict[int, frozenset[int]],
     ) -> None:
         said = presence(number, networks, ports, address)
+        claims = {
+            NETWORKS[on]: frozenset(IPv4Address("192.0.2.1") + one for one in there)
+            for on, there in reached.items()
+        }
+        said = said.evolve(peers=claims)
         before = self.all.heard.pop(said.host_id, None)
         gone = {h: p for h, (p, at) in self.all.heard.items() if at <= self.now - KEEP}
         moved = [*gone.values()]
         if before is None or before[0] != said:
             moved += [said] + ([before[0]] if before else [])
-        touched = {name for one in moved for name in one.networks}
+        rumoured = self._rumoured(said)
+        touched = {name for one in moved for name in one.networks} | rumoured
         woken = self.views.hear(said, self.now)
         for host in gone:
             del self.all.heard[host]
@@ -253,6 +272,20 @@ class Views(RuleBasedStateMachine):
         self.all.heard[said.host_id] = (said, self.now)
         concerned = {host for name in touched for host in self._with(name)} | {said.host_id}
         self._after(woken, concerned)
+
+    def _rumoured(self, said: HostPresence) -> set[NetworkId]:
+        """What others' words are good for now; the networks where that has changed."""
+        before = set(self.all.rumours)
+        self.all.spoken.add(said.tunnel_address)
+        if self.now >= KEEP:
+            self.all.rumours.clear()
+        else:
+            claimed = {
+                (on, one) for on, there in said.peers.items() for one in there - self.all.spoken
+            }
+            kept = {(on, one) for on, one in before if one != said.tunnel_address}
+            self.all.rumours = kept | claimed
+        return {on for on, _ in before ^ self.all.rumours}
 
     @rule(seconds=st.sampled_from([1.0, 30.0, KEEP]))
     def wait(self, seconds: float) -> None:
@@ -269,9 +302,9 @@ class Views(RuleBasedStateMachine):
     def every_view_is_as_made_from_scratch(self) -> None:
         versions: dict[str, HostView] = {}
         for host in self.all.heard:
-            view = self.views.view(host, self.now)
+            view = self.views.view(host)
             self.shown[host] = content(view)
-            assert self.shown[host] == self.all.told(host, self.now)
+            assert self.shown[host] == self.all.told(host)
             assert versions.setdefault(view.version, view) == view, "a version names a content"
 
 
@@ -286,8 +319,8 @@ def heard(*presences: HostPresence, now: float = 0.0) -> HostViews:
     return views
 
 
-def peers(views: HostViews, host: int, now: float = 0.0) -> list[str]:
-    view = views.view(HOSTS[host], now)
+def peers(views: HostViews, host: int) -> list[str]:
+    view = views.view(HOSTS[host])
     return [str(peer.tunnel_address) for one in view.networks for peer in one.peers]
 
 
@@ -311,27 +344,34 @@ def test_a_silent_host_keeps_its_place_for_a_while() -> None:
     assert views.hear(presence(1, [0]), KEEP) == {HOSTS[1]}
     assert peers(views, 1) == []
     with pytest.raises(KeyError):
-        views.view(HOSTS[0], KEEP)
+        views.view(HOSTS[0])
 
 
-def test_a_view_is_complete_once_every_host_has_had_time_to_speak() -> None:
-    views = heard(presence(0, [0]))
-    early, late = views.view(HOSTS[0], KEEP - 1), views.view(HOSTS[0], KEEP)
-    assert (early.complete, late.complete) == (False, True)
-    assert early.version != late.version
+def test_a_peer_that_has_not_spoken_is_there_by_others_word_for_a_while() -> None:
+    word = {NETWORKS[0]: frozenset({IPv4Address("192.0.2.3")})}
+    views = heard(presence(0, [0]).evolve(peers=word), presence(1, [0]))
+    assert peers(views, 0) == ["192.0.2.2", "192.0.2.3"]
+    assert peers(views, 1) == ["192.0.2.1", "192.0.2.3"]
+    assert views.hear(presence(2, [1]), 1.0) == {HOSTS[0], HOSTS[1], HOSTS[2]}
+    assert peers(views, 1) == ["192.0.2.1"], "it has spoken for itself"
+    views = heard(presence(0, [0]).evolve(peers=word), presence(1, [0]))
+    views.hear(presence(0, [0]).evolve(peers=word), KEEP - 1)
+    assert peers(views, 0) == ["192.0.2.2", "192.0.2.3"]
+    views.hear(presence(0, [0]).evolve(peers=word), KEEP)
+    assert peers(views, 0) == []
 
 
 def test_a_view_costs_what_the_host_has_and_is_kept() -> None:
     views = heard(presence(0, [0], [0]), presence(1, [1], [1]))
     views.learn(ports=[port(5, on=1, address=200 + n) for n in range(50)])
-    first = views.view(HOSTS[0], 0.0)
+    first = views.view(HOSTS[0])
     views.learn(networks=[network(1, mtu=1400)], ports=[port(1, address=7)])
-    assert views.view(HOSTS[0], 0.0) is first, "nothing of this host's has changed"
+    assert views.view(HOSTS[0]) is first, "nothing of this host's has changed"
 
 
 @given(st.permutations(range(4)))
 def test_the_version_does_not_depend_on_the_order_of_things(order: list[int]) -> None:
     views = heard(*(presence(number, [0, 1], [0, 1]) for number in order))
-    assert views.view(HOSTS[0], 0.0) == heard(
+    assert views.view(HOSTS[0]) == heard(
         *(presence(number, [0, 1], [0, 1]) for number in range(4))
-    ).view(HOSTS[0], 0.0)
+    ).view(HOSTS[0])

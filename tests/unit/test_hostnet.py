@@ -25,7 +25,6 @@ from actors.hostnet.plan import Plan
 from actors.hostnet.process import Process
 from actors.hostnet.site import Site
 from actors.hostnet.spoof_guard import Card, ruleset, table_of
-from actors.hostnet.tunnel import Peers
 from actors.hostnet.wiring import Built, Wiring
 from actors.model.errors import HypervisorRefused
 from actors.model.flat_network import default_network
@@ -161,20 +160,23 @@ class FakeWiring:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
-        self.reached: list[Peers] = []
+        self.followed: list[frozenset[IPv4Address] | None] = []
         self.broken = False
 
-    def build(self, plan: Plan, peers: Peers) -> Built:
+    def build(self, plan: Plan, peers: frozenset[IPv4Address] | None) -> Built:
         self.calls.append("build")
-        self.reached.append(peers)
+        self.followed.append(peers)
         if self.broken:
             raise HypervisorRefused("broken")
         return Built(1, 2, 3)
 
-    def reach(self, plan: Plan, peers: Peers) -> None:
+    def reach(self, plan: Plan, peers: frozenset[IPv4Address]) -> None:
         if self.broken:
             raise HypervisorRefused("broken")
-        self.reached.append(peers)
+        self.followed.append(peers)
+
+    def reached(self, plan: Plan) -> frozenset[IPv4Address]:
+        return far(9)
 
     def intact(self, plan: Plan, built: Built) -> bool:
         return True
@@ -275,8 +277,8 @@ def test_an_address_has_one_holder(site: Site, dnsmasq: FakeDnsmasq) -> None:
 VXLAN = NETWORK.evolve(kind=NetworkKind.VXLAN, vni=7, mtu=1450)
 
 
-def far(*numbers: int, exact: bool = True) -> Peers:
-    return Peers(frozenset(IPv4Address(f"192.0.2.{number}") for number in numbers), exact)
+def far(*numbers: int) -> frozenset[IPv4Address]:
+    return frozenset(IPv4Address(f"192.0.2.{number}") for number in numbers)
 
 
 @pytest.fixture
@@ -287,7 +289,7 @@ def tunnelled(tmp_path: Path, wiring: FakeWiring, dnsmasq: FakeDnsmasq) -> Site:
     return made
 
 
-def follow(site: Site, peers: Peers, network: Network = VXLAN) -> None:
+def follow(site: Site, peers: frozenset[IPv4Address], network: Network = VXLAN) -> None:
     if ticket := site.follow(network, peers):
         site.converge(ticket)
 
@@ -297,21 +299,14 @@ def test_a_flat_network_has_no_tunnel() -> None:
     assert len(Plan.of(VXLAN).tunnel) <= 15
 
 
-def test_peers_that_may_be_missing_take_none_away() -> None:
-    known = Peers().then(far(1, exact=False)).then(far(2, exact=False))
-    assert known == far(1, 2, exact=False)
-    assert known.then(far(2)) == far(2)
-    assert far(1).then(far(3, exact=False)) == far(1, 3, exact=False)
-
-
 def test_peers_are_followed_once_each(tunnelled: Site, wiring: FakeWiring) -> None:
     for peers in (far(2), far(2), far(2, 3)):
         follow(tunnelled, peers)
-    assert wiring.reached == [Peers(), far(2), far(2, 3)]
+    assert wiring.followed == [None, far(2), far(2, 3)]
     assert wiring.calls == ["build"]
     tunnelled.doubt()
     tunnelled.converge(0)
-    assert wiring.reached[-1] == far(2, 3), "what is built again reaches them"
+    assert wiring.followed[-1] == far(2, 3), "what is built again reaches them"
 
 
 def test_peers_that_the_host_refused_are_tried_again(tunnelled: Site, wiring: FakeWiring) -> None:
@@ -320,14 +315,15 @@ def test_peers_that_the_host_refused_are_tried_again(tunnelled: Site, wiring: Fa
         follow(tunnelled, far(2))
     wiring.broken = False
     follow(tunnelled, far(2))
-    assert wiring.reached == [Peers(), far(2)]
+    assert wiring.followed == [None, far(2)]
 
 
 def test_a_network_without_guests_forgets_its_peers(tunnelled: Site, wiring: FakeWiring) -> None:
     follow(tunnelled, far(2))
     tunnelled.converge(tunnelled.dismiss(InstanceId("vm5")))
     tunnelled.converge(tunnelled.admit(VXLAN, InstanceId("vm6"), [lease(6)]))
-    assert wiring.reached[-1] == Peers()
+    assert wiring.followed[-1] is None
+    assert tunnelled.peers == far(9), "what the kernel has"
 
 
 def test_a_site_tells_the_ports_of_its_guests(tmp_path: Path) -> None:

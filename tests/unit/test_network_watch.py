@@ -77,7 +77,6 @@ async def test_the_first_answer_comes_at_once() -> None:
     view = await within((await started(net)).watch(presence(1, net)))
     assert [one.network for one in view.networks] == [net]
     assert peers(view) == []
-    assert not view.complete
 
 
 async def test_a_host_with_the_network_is_told_of_another_and_of_its_leave() -> None:
@@ -152,12 +151,23 @@ async def test_one_that_starts_again_knows_all_once_all_have_spoken() -> None:
     view = await within(before.watch(presence(1, net)))
     assert peers(view) == ["192.0.2.2"]
     actor = await started(store=store)
-    first = await within(actor.watch(presence(1, net).evolve(seen=view.version)))
+    first = await within(actor.watch(presence(1, net)))
     assert peers(first) == []
-    assert not first.complete, "so the host keeps the peers it has"
     waiting = asyncio.create_task(actor.watch(presence(1, net).evolve(seen=first.version)))
     await within(actor.watch(presence(2, net)))
     assert await within(waiting) == view
+
+
+async def test_one_that_starts_again_takes_no_peer_away_that_has_not_spoken_yet() -> None:
+    net, store = network(), MemoryStore()
+    await started(net, store=store)
+    actor = await started(store=store)
+    said = presence(1, net).evolve(peers={net.id: frozenset({IPv4Address("192.0.2.2")})})
+    first = await within(actor.watch(said))
+    assert peers(first) == ["192.0.2.2"]
+    waiting = asyncio.create_task(actor.watch(said.evolve(seen=first.version)))
+    await within(actor.watch(presence(2)))
+    assert peers(await within(waiting)) == [], "it has spoken, and has no guest there"
 
 
 async def test_a_commit_that_failed_leaves_views_as_what_is_durable() -> None:
