@@ -222,7 +222,7 @@ class Site:
         elif self._reached == wished and self._dnsmasq.alive:
             return
         elif self._plan.vni and peers is not None and peers != self._followed:
-            self._wiring.reach(self._plan, peers)
+            self._wiring.reach(self._plan, peers, self._followed)
             self._followed = peers
         self._keep_apart(leases)
         self._dnsmasq.serve(leases, self._built.wire)

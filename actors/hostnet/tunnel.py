@@ -62,6 +62,11 @@ class Tunnels:
         """The hosts that frames for everybody go to."""
         return frozenset(entry.address for entry in self._links.forwarded(link) if entry.floods)
 
+    def join(self, link: Link, peers: frozenset[IPv4Address]) -> None:
+        """Reach these hosts too, without a look at the list: the longer, the more that costs."""
+        for address in sorted(peers):
+            self._links.flood(link, address)
+
     def reach(self, link: Link, peers: frozenset[IPv4Address]) -> None:
         """Reach these hosts and no others."""
         known = self._links.forwarded(link)

@@ -87,8 +87,15 @@ class Wiring:
         tunnel = self._ours(plan.tunnel, plan.bridge_mac, plan) if plan.vni else None
         return frozenset() if tunnel is None else self._tunnels.reached(tunnel)
 
-    def reach(self, plan: Plan, peers: frozenset[IPv4Address]) -> None:
+    def reach(
+        self, plan: Plan, peers: frozenset[IPv4Address], before: frozenset[IPv4Address] | None
+    ) -> None:
         """Send the network's frames to these hosts.
+
+        Args:
+            plan: The network's.
+            peers: All of them.
+            before: Whom they go to by our own doing; None where we do not know.
 
         Raises:
             HypervisorRefused: The kernel would not, or there is no link to do it.
@@ -96,7 +103,10 @@ class Wiring:
         tunnel = self._ours(plan.tunnel, plan.bridge_mac, plan)
         if tunnel is None:
             raise refused(f"link {plan.tunnel} is gone")
-        self._tunnels.reach(tunnel, peers)
+        if before is not None and before <= peers:
+            self._tunnels.join(tunnel, peers - before)
+        else:
+            self._tunnels.reach(tunnel, peers)
 
     def intact(self, plan: Plan, built: Built) -> bool:
         """Whether all is as it was built, as far as one look tells.

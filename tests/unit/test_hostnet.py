@@ -170,7 +170,9 @@ class FakeWiring:
             raise HypervisorRefused("broken")
         return Built(1, 2, 3)
 
-    def reach(self, plan: Plan, peers: frozenset[IPv4Address]) -> None:
+    def reach(
+        self, plan: Plan, peers: frozenset[IPv4Address], before: frozenset[IPv4Address] | None
+    ) -> None:
         if self.broken:
             raise HypervisorRefused("broken")
         self.followed.append(peers)
