@@ -113,6 +113,7 @@ def spawn_host(settings: Settings, host_id: HostId, name: str, partitions: int) 
         scheduler=SchedulerHandle(),
         reports=InstancesHandle(partitions),
         images=ImagesHandle(),
+        networks=NetworkHandle(),
         hosts=HostsHandle(),
         clock=SystemClock(),
         gate=gate_for(settings.gates),

@@ -2,6 +2,7 @@
 
 from actors.handles.remote import IMAGES, NETWORK, SCHEDULER, VOLUMES, Grouped, Remote
 from actors.model.host import Claim, HostReport, HostUsage
+from actors.model.host_view import HostPresence, HostView
 from actors.model.ids import ImageId, NetworkId, ProjectId, SnapshotId, VolumeId
 from actors.model.image import Image
 from actors.model.image_commands import ImageChanges
@@ -51,7 +52,7 @@ class SchedulerHandle:
 
 
 class NetworkHandle:
-    """Implements ``ports.network.Networks``."""
+    """Implements ``ports.network.Networks`` and ``NetworkNews``."""
 
     def __init__(self) -> None:
         self._actor = Remote(NETWORK)
@@ -95,6 +96,11 @@ class NetworkHandle:
     async def delete_network(self, network: NetworkId) -> None:
         """As ``Networks.delete_network``."""
         await self._actor.call("delete_network", network)
+
+    async def watch(self, presence: HostPresence) -> HostView:
+        """As ``NetworkNews.watch``."""
+        view: HostView = await self._actor.call("watch", presence)
+        return view
 
 
 class ImagesHandle:

@@ -6,6 +6,8 @@ again one poll after it starts. What a host is told is all it needs to serve its
 
 from ipaddress import IPv4Address, IPv6Address
 
+from pydantic import Field
+
 from actors.model.base import Record
 from actors.model.ids import HostId, InstanceId, NetworkId, PortId, SecurityGroupId
 from actors.model.network import Network
@@ -21,6 +23,9 @@ class HostPresence(Record):
     tunnel_address: IPv4Address
     networks: frozenset[NetworkId] = frozenset()
     ports: frozenset[PortId] = frozenset()
+    #: The tunnel addresses that its frames go to now. A NetworkActor that has just started takes
+    #: its word for hosts that it has not heard of yet.
+    peers: dict[NetworkId, frozenset[IPv4Address]] = Field(default_factory=dict)
     #: ``HostView.version`` of the last view it got; empty for none.
     seen: str = ""
 
@@ -28,6 +33,7 @@ class HostPresence(Record):
 class Peer(Record):
     """Another host with guests on the same network."""
 
+    #: Empty for one that other hosts tell of, and that has not spoken itself.
     host_id: HostId
     tunnel_address: IPv4Address
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from actors.model.host_view import HostPresence, HostView
 from actors.model.ids import InstanceId, NetworkId, ProjectId
 from actors.model.network import Network, Nic, WantedCard
 from actors.model.network_commands import CreateNetwork
@@ -83,4 +84,19 @@ class Networks(Protocol):
 
     async def delete_network(self, network: NetworkId) -> None:
         """As ``PortLedger.delete_network``. Durable when it returns."""
+        ...
+
+
+class NetworkNews(Protocol):
+    """Where hosts say what they have of the networks, and hear what they must know."""
+
+    async def watch(self, presence: HostPresence) -> HostView:
+        """Say what a host has, and wait for what it must know.
+
+        Answers as soon as that is not the version it has seen; after 20 s at the latest, and when
+        the same host watches anew, with what it is by then.
+
+        Raises:
+            Unavailable: The NetworkActor is away. What the host has goes on.
+        """
         ...
