@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import count
 from typing import Final
+from uuid import UUID
 
 from actors.model.errors import AlreadyExists, NotFound, QuotaExceeded
 from actors.model.ids import NetworkId, ProjectId
@@ -13,6 +14,9 @@ from actors.model.subnet import check_mtu, check_network, network_of
 
 #: A host's links carry so much of a network's id (``hostnet/plan.py``).
 _ON_LINKS: Final = 11
+
+#: 24 bits, without 0 (RFC 7348 5).
+_VNIS: Final = (1 << 24) - 1
 
 
 class NetworkLedger:
@@ -102,7 +106,7 @@ class NetworkLedger:
         known = self._networks.get(command.id)
         if known is not None:
             return known, False
-        vni = self._free_vni() if command.kind is NetworkKind.VXLAN else 0
+        vni = self._free_vni(command.id) if command.kind is NetworkKind.VXLAN else 0
         network = network_of(command, cards_mtu, vni, now)
         check_network(network)
         check_mtu(network, cards_mtu)
@@ -131,9 +135,15 @@ class NetworkLedger:
     def _among(self, network: Network) -> dict[NetworkId, Network]:
         return self._shared if network.shared else self._own.setdefault(network.project, {})
 
-    def _free_vni(self) -> int:
+    def _free_vni(self, network: NetworkId) -> int:
+        """A number that no network has, and that hardly one has had.
+
+        A host that was away may still carry a network that has been deleted meanwhile.
+        """
         taken = {network.vni for network in self._networks.values()}
-        return next(number for number in count(1) if number not in taken)
+        start = UUID(network).int
+        numbers = (1 + number % _VNIS for number in count(start))
+        return next(number for number in numbers if number not in taken)
 
     def _check_id(self, network: NetworkId) -> None:
         # A tenant chooses the request id that a network's id is made from, and could look for one

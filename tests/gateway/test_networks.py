@@ -114,7 +114,8 @@ async def test_projects_are_kept_apart(cloud: Cloud) -> None:
     # The administrator's own servers cannot be on it either; but all can be shown.
     assert await labels(admin, "projects/ops") == ["private"]
     assert await labels(admin, "projects/-") == ["private", "web"]
-    assert (await get(admin, made.name)).vni == 1
+    assert (await get(admin, made.name)).vni
+    assert not made.vni
     await refused(labels(stranger, "projects/-"), DENIED, "ROLE_MISSING")
     await delete(admin, made.name)
     assert await labels(admin, "projects/-") == ["private"]

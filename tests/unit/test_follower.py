@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from actors.hostnet.follower import GAP_SECONDS, Follower
 from actors.hostnet.no_network import NoNetwork
@@ -15,9 +14,6 @@ from actors.ports.hypervisor import HostNetwork
 from tests.fakes.clock import FakeClock
 from tests.fakes.memory_host_network import MemoryHostNetwork
 from tests.local.records import instance
-
-if TYPE_CHECKING:
-    from actors.ports.network import Networks
 
 
 class Asked:
@@ -51,9 +47,8 @@ def view(version: str) -> HostView:
 @asynccontextmanager
 async def following(local: HostNetwork) -> AsyncIterator[tuple[ScriptedNetworks, FakeClock]]:
     networks, clock = ScriptedNetworks(), FakeClock()
-    seen: Networks = networks  # type: ignore[assignment]  # of its calls, this is the only one
     with ThreadPoolExecutor(1) as threads:
-        follower = Follower(HostId("h"), "host", seen, local, threads, clock)
+        follower = Follower(HostId("h"), "host", networks, local, threads, clock)
         task = asyncio.create_task(follower.run())
         try:
             yield networks, clock
@@ -126,9 +121,7 @@ async def test_a_bug_does_not_end_it() -> None:
 async def test_a_host_whose_guests_have_no_packets_asks_nothing() -> None:
     with ThreadPoolExecutor(1) as threads:
         networks = ScriptedNetworks()
-        follower = Follower(
-            HostId("h"), "host", networks, NoNetwork(), threads, FakeClock()  # type: ignore[arg-type]
-        )  # fmt: skip
+        follower = Follower(HostId("h"), "host", networks, NoNetwork(), threads, FakeClock())
         async with asyncio.timeout(30):
             await follower.run()
         assert networks.calls.empty()
