@@ -25,7 +25,7 @@ CANCELLED = [
 ]
 INTERRUPTED = [point for point in STEPS if action_of(point) not in DELETES]
 #: A soft delete waits for the end of these.
-BETWEEN_DISKS = {
+NOT_CUT_OFF = {
     Action.REBUILD,
     Action.RESCUE,
     Action.UNRESCUE,
@@ -36,8 +36,10 @@ BETWEEN_DISKS = {
     Action.RESTORE_SNAPSHOT,
     Action.DELETE_SNAPSHOT,
     Action.CHANGE_SIZE,
+    Action.ATTACH_VOLUME,
+    Action.DETACH_VOLUME,
 }
-KEPT = [point for point in INTERRUPTED if action_of(point) not in BETWEEN_DISKS]
+KEPT = [point for point in INTERRUPTED if action_of(point) not in NOT_CUT_OFF]
 
 
 @pytest.fixture
