@@ -7,10 +7,11 @@ the instances' actors what the hypervisor says.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -100,6 +101,15 @@ class HostPorts:
     hosts: Hosts
     clock: Clock
     gate: Gate
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A look at guests' power states."""
+
+    began: datetime
+    #: ``Lane.turns`` of those that no job was working on.
+    turns: Mapping[InstanceId, int]
 
 
 class HostActor:
@@ -237,6 +247,10 @@ class HostActor:
                 if more and self._ports.clock.monotonic() - begun > _TELL_AFTER_SECONDS:
                     # Beside the work, which must not wait for an actor that is away.
                     told.append(asyncio.create_task(self._progress(job, result)))
+            if not touched and known is not PowerState.NOSTATE:
+                # What is known may be what the instance's actor knows, and a look ago.
+                with suppress(ComputeError):
+                    power = await self._power(instance)
             if self._observed.job_done(instance, power, job.sequence):
                 self._news.set()
         # Nothing is told after the answer: another attempt's steps have the same names.
@@ -421,7 +435,9 @@ class HostActor:
         """Tell the instances' actors what changed under no operation."""
         await self._news.wait()
         self._news.clear()
-        await self._send(await self._as_they_are(self._observed.take()))
+        news = self._observed.take()
+        look = self._begin_look(one.instance for one in news)
+        await self._send(await self._as_they_are(news), look)
 
     async def _as_they_are(self, news: tuple[News, ...]) -> tuple[News, ...]:
         """What these guests are by now.
@@ -493,15 +509,14 @@ class HostActor:
             lane = self._lanes.lane(record.id)
             # What is read below is newer than all that its operations did before.
             lane.newest = max(lane.newest, record.sequence if record.task_state is None else 0)
-        quiet = {record.id: record.sequence for record in placed if not self._lanes.busy(record.id)}
+        look = self._begin_look(record.id for record in placed)
         guests = await self._blocking(self._hypervisor.guests)
         states = {guest.instance: guest.power_state for guest in guests}
-        # A guest that a job has touched since the look began is the job's to tell of.
         still = [
             record
             for record in placed
-            if quiet.get(record.id) == self._lanes.lane(record.id).newest
-            and not self._lanes.busy(record.id)
+            if record.sequence == self._lanes.lane(record.id).newest
+            and self._undisturbed(record.id, look)
         ]
         self._observed.adopt(
             {record.id: record.power_state for record in still if record.id in states}
@@ -511,7 +526,8 @@ class HostActor:
                 News(record.id, state, record.sequence)
                 for record in still
                 if (state := states.get(record.id, PowerState.NOSTATE)) is not record.power_state
-            )
+            ),
+            look,
         )
         strays = set(states) - {record.id for record in placed}
         if strays:
@@ -522,12 +538,21 @@ class HostActor:
                 ", ".join(sorted(strays)[:10]),
             )
 
-    async def _send(self, news: tuple[News, ...]) -> None:
+    def _begin_look(self, instances: Iterable[InstanceId]) -> _Look:
+        """What is read from here on is no older than this."""
+        turns = {one: lane.turns for one in instances if not (lane := self._lanes.lane(one)).busy}
+        return _Look(self._ports.clock.now(), turns)
+
+    def _undisturbed(self, instance: InstanceId, look: _Look) -> bool:
+        """Whether no job has touched a guest since the look began; else the job tells of it."""
+        lane = self._lanes.lane(instance)
+        return not lane.busy and look.turns.get(instance) == lane.turns
+
+    async def _send(self, news: tuple[News, ...], look: _Look) -> None:
         if not news:
             return
-        now = self._ports.clock.now()
         reports = tuple(
-            PowerReport(one.instance, self._settings.id, one.power_state, one.sequence, now)
+            PowerReport(one.instance, self._settings.id, one.power_state, one.sequence, look.began)
             for one in news
         )
         try:
@@ -536,7 +561,7 @@ class HostActor:
             self._look.set()  # the next comparison will tell
             raise
         for one in news:
-            if not self._lanes.busy(one.instance):
+            if self._undisturbed(one.instance, look):
                 self._observed.told(one)
 
     async def _blocking(self, call: Callable[[], Value]) -> Value:

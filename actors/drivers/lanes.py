@@ -23,6 +23,8 @@ class Lane:
 
     def __init__(self) -> None:
         self.newest = 0
+        #: How many have come so far: who finds it as it was has missed none.
+        self.turns = 0
         self._turn = asyncio.Lock()
         self._jobs = 0
         #: The operation whose job in the lane is to end after its step; 0 for none.
@@ -83,6 +85,7 @@ class Lane:
             raise Unavailable(
                 f"Something is being done to instance {instance}; this waits for it.", "LANE_BUSY"
             )
+        self.turns += 1
         self._jobs += 1
         try:
             async with self._turn:
@@ -102,6 +105,7 @@ class Lane:
             self.newest = sequence
             self.bell.set()
         # Not the lock's own state: it is free for a moment when one job hands it to the next.
+        self.turns += 1
         self._jobs += 1
         try:
             async with self._turn:

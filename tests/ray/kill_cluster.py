@@ -130,6 +130,10 @@ class KillCluster:
             node_address=str(ray.util.get_node_ip_address()),  # type: ignore[no-untyped-call]
             ray_port=free_ports(1)[0],
             host_name="kill-host",
+            # Room for an instance, and the growth of some, at each point of each operation at once.
+            vcpus=1024,
+            memory_mb=1 << 20,
+            disk_gb=1 << 14,
             gates=self.gates.folder,
             # Nothing happens by itself while a test looks.
             reclaim_instance_seconds=3600,
