@@ -25,12 +25,14 @@ from actors.drivers.consoles import Consoles
 from actors.drivers.copy_work import CopyWork
 from actors.drivers.guest_shelf import GuestShelf
 from actors.drivers.guest_work import GuestWork
+from actors.drivers.housekeeping import Housekeeping
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lane, Lanes
 from actors.drivers.observed import News, Observed
 from actors.drivers.resize_work import ResizeWork
 from actors.drivers.size_work import SizeWork
 from actors.drivers.volume_work import VolumeWork
+from actors.hostnet.follower import Follower
 from actors.model.console import ConsoleKind, Screenshot
 from actors.model.diagnostics import Diagnostics
 from actors.model.errors import Cancelled, ComputeError, Unavailable
@@ -52,6 +54,7 @@ from actors.ports.host import (
 )
 from actors.ports.hypervisor import Guest, HostNetwork, Hypervisor, HypervisorFacts
 from actors.ports.images import Images
+from actors.ports.network import NetworkNews
 from actors.ports.reports import Reports
 from actors.ports.scheduler import Scheduler
 from actors.ports.store import Batch, Eviction, HostStore, Remove, Table
@@ -62,8 +65,6 @@ _log: Final = logging.getLogger(__name__)
 #: libvirt calls that may block at the same time.
 _THREADS: Final = 16
 _RETRY_SECONDS: Final = 0.5
-#: Between two looks for cached images that nobody needs.
-_SWEEP_SECONDS: Final = 3600.0
 #: A job that takes longer tells its instance's actor of each step; a shorter one tells at its end.
 _TELL_AFTER_SECONDS: Final = 0.5
 
@@ -95,6 +96,7 @@ class HostPorts:
     scheduler: Scheduler
     reports: Reports
     images: Images
+    networks: NetworkNews
     #: The other hosts: an instance that is resized may come from one.
     hosts: Hosts
     clock: Clock
@@ -129,7 +131,14 @@ class HostActor:
         self._network = network()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="libvirt")
         self._cache = ImageCache(settings.state_dir / "cache", ports.images)
-        self._sweep_at = 0.0
+        self._housekeeping = Housekeeping(
+            settings.state_dir,
+            settings.unused_image_seconds,
+            self._hypervisor,
+            self._cache,
+            self._threads,
+            ports.clock,
+        )
         self._shelf = GuestShelf(ports.store)
         self._volumes = VolumeWork(
             self._hypervisor, self._cache, self._threads, ports.clock, self._beside
@@ -159,6 +168,10 @@ class HostActor:
         self._observed = Observed()
         self._loop = asyncio.get_running_loop()
         self._network.open(self._guest_data)
+        self._follower = Follower(
+            settings.id, settings.name, ports.networks, self._network, self._threads, ports.clock
+        )
+        self._following = asyncio.create_task(self._follower.run())
         self._news = asyncio.Event()
         #: Rung when libvirt comes or goes: report at once, compare at once.
         self._beat = asyncio.Event()
@@ -450,23 +463,8 @@ class HostActor:
             await self._evict({record.id: record for record in placed})
             await self._blocking(lambda: self._network.restore(placed))
             await self._compare(placed)
-            await self._sweep(placed)
+            await self._housekeeping.sweep(placed)
         await _until(self._look, self._settings.compare_seconds)
-
-    async def _sweep(self, placed: tuple[InstanceRecord, ...]) -> None:
-        """Now and then: forget base images that no instance here needs."""
-        clock = self._ports.clock
-        if clock.monotonic() < self._sweep_at:
-            return
-        self._sweep_at = clock.monotonic() + _SWEEP_SECONDS
-        sources = [record.source for record in placed]
-        sources += [record.rescue.source for record in placed if record.rescue is not None]
-        age = self._settings.unused_image_seconds
-        try:
-            await self._blocking(self._hypervisor.sweep_layers)
-            await self._cache.sweep(sources, self._settings.state_dir, clock.now().timestamp(), age)
-        except OSError as error:
-            _log.warning("host %s keeps its cached images: %s", self._settings.name, error)
 
     async def _evict(self, placed: Mapping[InstanceId, InstanceRecord]) -> None:
         """Remove instances that were deleted, or moved, while this host was away."""

@@ -3,7 +3,7 @@
 from actors.handles.conductor import ConductorHandle
 from actors.handles.guests import GuestsHandle
 from actors.handles.instances import InstancesHandle
-from actors.handles.owners import ImagesHandle, SchedulerHandle, VolumesHandle
+from actors.handles.owners import ImagesHandle, NetworkHandle, SchedulerHandle, VolumesHandle
 from actors.model.flavor import Flavor
 from actors.model.flavor_commands import ChangeFlavor, CreateFlavor
 from actors.model.ids import FlavorId
@@ -48,5 +48,6 @@ class ComputeHandle:
         self.catalog = CatalogHandle(self.identity)
         self.images = ImagesHandle()
         self.volumes = VolumesHandle()
+        self.networks = NetworkHandle()
         self.fleet = SchedulerHandle()
         self.guests = GuestsHandle()

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from pydantic import Field
@@ -102,9 +102,12 @@ class Settings(BaseSettings):
     #: The network made with the cluster.
     network_label: str = "private"
     network_cidr: IPv4Network = IPv4Network("10.0.0.0/20")
+    #: Its MTU, and what the cards between the hosts carry (Neutron: ``global_physnet_mtu``).
     network_mtu: int = Field(default=1500, ge=576, le=9000)
-    #: A network card of the host that joins the network's bridge; none where it is empty.
+    #: A network card of the host that joins a flat network's bridge; none where it is empty.
     network_uplink: str = ""
+    #: Where other hosts' VXLAN frames reach this one; ``node_address`` where nothing is said.
+    tunnel_address: IPv4Address | None = None
 
     #: A JSON file whose object guests find as vendor data.
     vendor_data: Path | None = None
@@ -161,6 +164,15 @@ class Settings(BaseSettings):
     def node_name(self) -> str:
         """What this node is called in the cluster."""
         return self.host_name or socket.gethostname()
+
+    @property
+    def tunnel(self) -> IPv4Address:
+        """Where other hosts' VXLAN frames reach this one.
+
+        Raises:
+            ValueError: Nothing is said, and ``node_address`` is no IPv4 address.
+        """
+        return self.tunnel_address or IPv4Address(self.node_address)
 
     @property
     def images_dir(self) -> Path:

@@ -51,7 +51,10 @@ def make_network(settings: Settings) -> HostNetwork:
     from actors.hostnet.bridge_network import BridgeNetwork
 
     return BridgeNetwork(
-        settings.state_dir / "network", host_share(settings), settings.network_uplink or None
+        settings.state_dir / "network",
+        host_share(settings),
+        settings.network_uplink or None,
+        settings.tunnel,
     )
 
 

@@ -123,7 +123,7 @@ def _take_down_networks(settings: Settings, folders: tuple[Path, ...]) -> None:
 
     links = Links()
     try:
-        wiring = Wiring(links, settings.network_uplink or None)
+        wiring = Wiring(links, settings.network_uplink or None, settings.tunnel)
         for folder in folders:
             site = Site.load(folder, wiring)
             if site is None:

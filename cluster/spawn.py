@@ -83,7 +83,7 @@ def spawn_control(settings: Settings, control: str) -> None:
         settings.down_after_seconds,
         resize_to_same_host=settings.resize_to_same_host,
     )
-    _make(NetworkActor, options(NETWORK)).remote(store, clock)
+    _make(NetworkActor, options(NETWORK)).remote(store, clock, cards_mtu=settings.network_mtu)
     _make(ImageActor, options(IMAGES)).remote(
         store, clock, str(settings.images_dir), settings.max_image_gb << 30
     )
@@ -113,6 +113,7 @@ def spawn_host(settings: Settings, host_id: HostId, name: str, partitions: int) 
         scheduler=SchedulerHandle(),
         reports=InstancesHandle(partitions),
         images=ImagesHandle(),
+        networks=NetworkHandle(),
         hosts=HostsHandle(),
         clock=SystemClock(),
         gate=gate_for(settings.gates),

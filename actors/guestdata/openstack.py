@@ -97,7 +97,7 @@ def _network_data(guest: Guest) -> dict[str, Json]:
     By DHCP all of them: it brings address, routes and MTU.
     """
     nics = guest.record.nics
-    servers = dict.fromkeys(str(nic.network.dhcp) for nic in nics)
+    servers = dict.fromkeys(str(one) for nic in nics for one in nic.network.name_servers)
     return {
         "links": [_link(nic) for nic in nics],
         "networks": [

@@ -2,10 +2,12 @@
 
 from actors.handles.remote import IMAGES, NETWORK, SCHEDULER, VOLUMES, Grouped, Remote
 from actors.model.host import Claim, HostReport, HostUsage
-from actors.model.ids import ImageId, ProjectId, SnapshotId, VolumeId
+from actors.model.host_view import HostPresence, HostView
+from actors.model.ids import ImageId, NetworkId, ProjectId, SnapshotId, VolumeId
 from actors.model.image import Image
 from actors.model.image_commands import ImageChanges
 from actors.model.network import Network, Nic
+from actors.model.network_commands import CreateNetwork
 from actors.model.volume import (
     CreateVolume,
     CreateVolumeSnapshot,
@@ -50,7 +52,7 @@ class SchedulerHandle:
 
 
 class NetworkHandle:
-    """Implements ``ports.network.Networks``."""
+    """Implements ``ports.network.Networks`` and ``NetworkNews``."""
 
     def __init__(self) -> None:
         self._actor = Remote(NETWORK)
@@ -67,15 +69,38 @@ class NetworkHandle:
         """As ``Networks.release``."""
         await self._release(release)
 
+    async def check(self, request: PortRequest) -> None:
+        """As ``Networks.check``."""
+        await self._actor.call("check", request)
+
     async def networks(self) -> tuple[Network, ...]:
         """As ``Networks.networks``."""
         networks: tuple[Network, ...] = await self._actor.call("networks")
         return networks
 
+    async def network(self, network: NetworkId) -> Network:
+        """As ``Networks.network``."""
+        found: Network = await self._actor.call("network", network)
+        return found
+
     async def ensure_network(self, network: Network) -> Network:
         """As ``Networks.ensure_network``."""
         made: Network = await self._actor.call("ensure_network", network)
         return made
+
+    async def create_network(self, command: CreateNetwork) -> Network:
+        """As ``Networks.create_network``."""
+        made: Network = await self._actor.call("create_network", command)
+        return made
+
+    async def delete_network(self, network: NetworkId) -> None:
+        """As ``Networks.delete_network``."""
+        await self._actor.call("delete_network", network)
+
+    async def watch(self, presence: HostPresence) -> HostView:
+        """As ``NetworkNews.watch``."""
+        view: HostView = await self._actor.call("watch", presence)
+        return view
 
 
 class ImagesHandle:

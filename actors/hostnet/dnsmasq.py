@@ -17,7 +17,7 @@ from actors.hostnet.command import refused, run
 from actors.hostnet.namespace import Namespace
 from actors.hostnet.plan import METADATA, Plan
 from actors.hostnet.process import Process
-from actors.model.ids import InstanceId
+from actors.model.ids import InstanceId, PortId
 from actors.model.network import DOMAIN, Network
 
 #: Neutron's default. Static addresses make it of little importance: guests renew at half of it.
@@ -26,6 +26,8 @@ LEASE_SECONDS: Final = 86_400
 _GRACE_SECONDS: Final = 2.0
 _PROGRAM: Final = "dnsmasq"
 _USER: Final = "nobody"
+
+_NO_PORT: Final = PortId("")
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ class Lease:
     address: IPv4Address
     mac: str
     instance: InstanceId
+    #: Empty in what a release before this one has written.
+    port: PortId = _NO_PORT
 
     @property
     def name(self) -> str:
@@ -53,7 +57,9 @@ class Lease:
         A tag (``set:``) would be the place for that, but dnsmasq 2.90 crashes when it reads such
         a line again while the lease is held.
         """
-        return f"{self.mac},{self.address},{self.name} # {self.instance}\n"
+        return (
+            f"{self.mac},{self.address},{self.name} # {self.instance} {self.port}".rstrip() + "\n"
+        )
 
     @classmethod
     def from_line(cls, line: str) -> Self:
@@ -62,9 +68,10 @@ class Lease:
         Raises:
             ValueError: It is none of ours.
         """
-        host, instance = line.split(" # ")
+        host, whose = line.split(" # ")
         mac, address, _ = host.split(",")
-        return cls(IPv4Address(address), mac, InstanceId(instance))
+        instance, _, port = whose.partition(" ")
+        return cls(IPv4Address(address), mac, InstanceId(instance), PortId(port))
 
 
 class Dnsmasq:
@@ -212,7 +219,7 @@ class Dnsmasq:
             # Who reads the routes looks at no router (RFC 3442), so they have it too.
             "--dhcp-option=option:classless-static-route,"
             f"{METADATA}/32,{network.dhcp},0.0.0.0/0,{network.gateway}",
-            f"--dhcp-option=option:dns-server,{network.dhcp}",
+            f"--dhcp-option=option:dns-server,{','.join(map(str, network.name_servers))}",
             f"--dhcp-option=option:mtu,{network.mtu}",
         )
 

@@ -6,14 +6,21 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Final, Protocol, TypeVar, cast
 
 from pyroute2.iproute.linux import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from actors.hostnet.command import refused
+from actors.model.errors import HypervisorRefused
+
+#: Where VXLAN is at home (RFC 7348 5). Linux' own default is another, older one.
+VXLAN_PORT: Final = 4789
 
 _IFF_UP: Final = 1
+#: Of the entries that say where frames for everybody go, and for whom nobody knows.
+_ALL: Final = "00:00:00:00:00:00"
 
 Result = TypeVar("Result")
 
@@ -21,7 +28,7 @@ Result = TypeVar("Result")
 class _Message(Protocol):
     """What the kernel says of one link or address."""
 
-    def get(self, key: str | tuple[str, str]) -> object: ...
+    def get(self, key: str | tuple[str, ...]) -> object: ...
 
 
 class _Netlink(Protocol):
@@ -34,6 +41,8 @@ class _Netlink(Protocol):
     def get_links(self, **attributes: object) -> Iterable[_Message]: ...
 
     def get_addr(self, **attributes: object) -> Iterable[_Message]: ...
+
+    def fdb(self, command: str, **attributes: object) -> Iterable[_Message]: ...
 
     def close(self) -> None: ...
 
@@ -53,6 +62,22 @@ class Link:
     master: int
     #: Index of a veth's other end.
     peer: int
+    #: A VXLAN's number, and the address that it is at here; 0 and empty for other links.
+    vni: int
+    local: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """An entry of a VXLAN link's forwarding table: which host frames for a MAC go to."""
+
+    mac: str
+    address: IPv4Address
+
+    @property
+    def floods(self) -> bool:
+        """Whether frames for everybody go there."""
+        return self.mac == _ALL
 
 
 class Links:
@@ -111,6 +136,70 @@ class Links:
             return self._add(name, kind="veth", address=mac, peer=other)
         finally:
             os.close(opened)
+
+    def add_vxlan(self, name: str, mac: str, vni: int, local: IPv4Address) -> Link:
+        """A VXLAN link that reaches nobody yet, and learns who is where from what comes.
+
+        Raises:
+            HypervisorRefused: Another VXLAN link has this number.
+        """
+        try:
+            return self._add(
+                name,
+                kind="vxlan",
+                address=mac,
+                vxlan_id=vni,
+                vxlan_local=str(local),
+                vxlan_port=VXLAN_PORT,
+                vxlan_learning=True,
+            )
+        except HypervisorRefused as error:
+            if getattr(error.__cause__, "code", 0) == errno.EEXIST:
+                raise refused(
+                    f"a link that is not ours has VXLAN {vni} at port {VXLAN_PORT}"
+                ) from error
+            raise
+
+    def mtu_at(self, address: IPv4Address) -> int:
+        """The MTU of the link that has this address; 0 where none has it."""
+
+        def ask(netlink: _Netlink) -> int:
+            for found in netlink.get_addr(local=str(address)):
+                (link,) = netlink.link("get", index=_number(found, "index"))
+                return _number(link, "mtu")
+            return 0
+
+        return self._ask(ask)
+
+    def forwarded(self, link: Link) -> tuple[Forwarded, ...]:
+        """A VXLAN link's forwarding table."""
+
+        def ask(netlink: _Netlink) -> tuple[Forwarded, ...]:
+            return tuple(
+                Forwarded(str(entry.get("lladdr")), IPv4Address(str(entry.get("dst"))))
+                for entry in netlink.fdb("dump", ifindex=link.index)
+                if entry.get("dst")
+            )
+
+        return self._ask(ask)
+
+    def flood(self, link: Link, address: IPv4Address) -> None:
+        """Send frames for everybody to this host too."""
+        self._ask(
+            lambda netlink: netlink.fdb("append", ifindex=link.index, lladdr=_ALL, dst=str(address))
+        )
+
+    def forget(self, link: Link, entry: Forwarded) -> None:
+        """Take an entry away. One that is gone is no error."""
+
+        def ask(netlink: _Netlink) -> None:
+            try:
+                netlink.fdb("del", ifindex=link.index, lladdr=entry.mac, dst=str(entry.address))
+            except NetlinkError as error:
+                if error.code != errno.ENOENT:
+                    raise
+
+        self._ask(ask)
 
     def change(self, link: Link, **changes: object) -> None:
         """Set attributes: ``ifalias``, ``mtu``, ``state``, ``master``."""
@@ -184,9 +273,11 @@ def _find(netlink: _Netlink, name: str) -> Link | None:
         up=bool(_number(link, "flags") & _IFF_UP),
         master=_number(link, "master"),
         peer=_number(link, "link"),
+        vni=_number(link, ("linkinfo", "data", "vxlan_id")),
+        local=str(link.get(("linkinfo", "data", "vxlan_local")) or ""),
     )
 
 
-def _number(message: _Message, key: str) -> int:
+def _number(message: _Message, key: str | tuple[str, ...]) -> int:
     value = message.get(key)
     return value if isinstance(value, int) else 0

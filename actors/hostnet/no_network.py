@@ -1,5 +1,8 @@
 """Networks of a host whose guests have no packets: libvirt's ``test://`` driver."""
 
+from collections.abc import Callable
+
+from actors.model.host_view import HostView
 from actors.model.instance import InstanceRecord
 from actors.ports.hypervisor import GuestDataSource
 
@@ -22,3 +25,12 @@ class NoNetwork:
 
     def restore(self, records: tuple[InstanceRecord, ...]) -> None:
         """Nothing to build."""
+
+    def on_change(self, tell: Callable[[], None]) -> None:
+        """Nothing changes."""
+
+    def presence(self) -> None:
+        """No guest has packets."""
+
+    def follow(self, view: HostView) -> None:
+        """Nothing to bring anywhere."""

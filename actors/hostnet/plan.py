@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 from typing import Final, Self
 
 from actors.model.mac import mac_for
-from actors.model.network import Network
+from actors.model.network import Network, NetworkKind
 
 #: Where guests of EC2 and OpenStack ask for their metadata; link-local (RFC 3927).
 METADATA: Final = IPv4Address("169.254.169.254")
@@ -36,6 +36,9 @@ class Plan:
     device: str
     device_mac: str
     namespace: str
+    #: The VXLAN link, and its number; 0 where the network has none.
+    tunnel: str
+    vni: int
     alias: str
     #: The DHCP address with its prefix length.
     address: str
@@ -55,6 +58,8 @@ class Plan:
             device=f"ns-{short}",
             device_mac=mac_for(network, network.dhcp),
             namespace=f"qdhcp-{network.id}",
+            tunnel=f"vx-{short}",
+            vni=network.vni if network.kind is NetworkKind.VXLAN else 0,
             alias=f"novaray network {network.id}",
             address=f"{network.dhcp}/{network.cidr.prefixlen}",
             metadata=f"{METADATA}/32",

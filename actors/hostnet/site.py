@@ -16,7 +16,7 @@ from actors.hostnet.metadata_door import MetadataDoor
 from actors.hostnet.plan import Plan
 from actors.hostnet.spoof_guard import Card, SpoofGuard
 from actors.hostnet.wiring import Built, Wiring
-from actors.model.ids import InstanceId
+from actors.model.ids import InstanceId, PortId
 from actors.model.instance import InstanceRecord
 from actors.model.network import Network
 
@@ -74,6 +74,10 @@ class Site:
         #: Counts changes of what is wished, and says which of them the host has.
         self._wished = 0
         self._reached = 0
+        #: The other hosts with guests on it, and those of them that frames go to already. None
+        #: where nobody has told this process: what is there stays.
+        self._peers: frozenset[IPv4Address] | None = None
+        self._followed: frozenset[IPv4Address] | None = None
         #: What ``Wiring.build`` gave; None when all is to be looked at again.
         self._built: Built | None = None
 
@@ -96,6 +100,25 @@ class Site:
     def bridge(self) -> str:
         """The bridge's name."""
         return self._plan.bridge
+
+    @property
+    def ports(self) -> frozenset[PortId] | None:
+        """The ports of its guests here; None where it has no guest."""
+        with self._wishes:
+            if not self._leases:
+                return None
+            # Empty in what a release before this one has left.
+            return frozenset(lease.port for lease in self._leases.values() if lease.port)
+
+    @property
+    def peers(self) -> frozenset[IPv4Address]:
+        """The hosts that its frames go to.
+
+        Raises:
+            HypervisorRefused: The kernel does not tell.
+        """
+        peers = self._peers
+        return self._wiring.reached(self._plan) if peers is None else peers
 
     def guest_at(self, address: str) -> InstanceRecord | None:
         """The guest that has this address here; None where nobody has, or nobody we know of yet."""
@@ -140,6 +163,17 @@ class Site:
             self._records.pop(instance, None)
             return ticket or (self._wished if self._wished > self._reached else 0)
 
+    def follow(self, network: Network, peers: frozenset[IPv4Address]) -> int:
+        """What the NetworkActor says of it. A ticket also where an earlier ``converge`` failed."""
+        with self._wishes:
+            newer = network.generation > (self._newer or self._network).generation
+            if newer:
+                self._newer = network
+            if newer or peers != self._peers:
+                self._peers = peers
+                self._wished += 1
+            return self._wished if self._wished > self._reached else 0
+
     def doubt(self) -> None:
         """Look at everything again, next time. All guests that there are have been told of."""
         with self._work:
@@ -158,6 +192,7 @@ class Site:
                 return
             with self._wishes:
                 wished, leases = self._wished, tuple(self._leases.values())
+                peers = self._peers
                 if newer := self._newer:
                     self._network, self._newer = newer, None
             if newer:
@@ -165,7 +200,7 @@ class Site:
                 self._plan, self._dnsmasq = Plan.of(newer), Dnsmasq(self._folder, newer)
                 self._built = None
             if leases:
-                self._serve(leases, wished)
+                self._serve(leases, peers, wished)
             else:
                 self._take_down()
             self._reached = wished
@@ -176,13 +211,19 @@ class Site:
             self._dnsmasq.close()
             self._listen_no_more()
 
-    def _serve(self, leases: tuple[Lease, ...], wished: int) -> None:
+    def _serve(
+        self, leases: tuple[Lease, ...], peers: frozenset[IPv4Address] | None, wished: int
+    ) -> None:
         if self._built is None or not self._wiring.intact(self._plan, self._built):
             # First: a process that comes after us must know what there may be to take down.
             state_file.write(self._folder / _RECORD, self._network.model_dump_json())
-            self._built = self._wiring.build(self._plan)
+            self._built = self._wiring.build(self._plan, peers)
+            self._followed = peers
         elif self._reached == wished and self._dnsmasq.alive:
             return
+        elif self._plan.vni and peers is not None and peers != self._followed:
+            self._wiring.reach(self._plan, peers, self._followed)
+            self._followed = peers
         self._keep_apart(leases)
         self._dnsmasq.serve(leases, self._built.wire)
         if self._door is not None:
@@ -190,6 +231,8 @@ class Site:
 
     def _take_down(self) -> None:
         self._built = None
+        with self._wishes:
+            self._peers = None  # who they are when a guest comes again, we are told then
         self._listen_no_more()
         self._guard.doubt()
         self._dnsmasq.stop(self._wiring.own_namespace(self._plan))

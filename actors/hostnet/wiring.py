@@ -1,19 +1,23 @@
-"""A network's links on this host: bridge, DHCP namespace and the veth pair between them.
+"""A network's links on this host: bridge, DHCP namespace, and what leads to other hosts.
 
     guest ── tap ──┐                         ┌─ namespace qdhcp-<id> ───────┐
     guest ── tap ──┤ bridge brq… ── dhcp… ═══╪═ ns-…  10.0.0.2/20  dnsmasq  │
-    (uplink) ──────┘                         │        169.254.169.254  HTTP │
+    vx-… (uplink) ─┘                         │        169.254.169.254  HTTP │
                                              └──────────────────────────────┘
+
+A network has a VXLAN link (``tunnel.py``) or, where it is flat and the host has one, an uplink.
 
 The bridge has no address, neither IPv4 nor IPv6: guests cannot reach the host itself over it. From
 the namespace the operator reaches every guest (``ip netns exec qdhcp-<id> ssh …``).
 
-Every host has the DHCP address. It must not meet its like over an uplink, so port and uplink are
-*isolated*: the bridge passes no frame between isolated ports, while guests reach both.
+Every host has the DHCP address. It must not meet its like on another host, so its port and what
+leads there are *isolated*: the bridge passes no frame between isolated ports, while guests reach
+both.
 """
 
 import logging
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +26,7 @@ from actors.hostnet.links import Link, Links
 from actors.hostnet.namespace import Device, Namespace
 from actors.hostnet.plan import Plan
 from actors.hostnet.spoof_guard import SpoofGuard
+from actors.hostnet.tunnel import Tunnels
 from actors.model.errors import HypervisorRefused
 
 _IPV6: Final = Path("/proc/sys/net/ipv6/conf")
@@ -36,6 +41,8 @@ class Built:
     bridge: int
     namespace: int
     port: int
+    #: 0 where the network has no VXLAN.
+    tunnel: int = 0
 
     @property
     def wire(self) -> str:
@@ -46,12 +53,18 @@ class Built:
 class Wiring:
     """Builds and takes down what a plan names, and nothing that somebody else made."""
 
-    def __init__(self, links: Links, uplink: str | None) -> None:
+    def __init__(self, links: Links, uplink: str | None, tunnel_address: IPv4Address) -> None:
         self._links = links
         self._uplink = uplink
+        self._tunnels = Tunnels(links, tunnel_address)
 
-    def build(self, plan: Plan) -> Built:
-        """Make what is missing or wrong."""
+    def build(self, plan: Plan, peers: frozenset[IPv4Address] | None) -> Built:
+        """Make what is missing or wrong.
+
+        Args:
+            plan: What there is to be.
+            peers: The hosts that frames go to. None: those that they go to already.
+        """
         bridge = self._ensure_bridge(plan)
         namespace, device = self._ensure_namespace(plan)
         port = self._ensure_port(plan, namespace, device)
@@ -62,28 +75,62 @@ class Wiring:
         if not port.up:
             self._links.change(port, state="up")
         self._configure(plan, namespace)
-        if self._uplink is not None:
+        tunnel = 0
+        if plan.vni:
+            tunnel = self._ensure_tunnel(plan, bridge, peers)
+        elif self._uplink is not None:
             self._ensure_uplink(self._uplink, bridge)
-        return Built(bridge.index, namespace.inode, port.index)
+        return Built(bridge.index, namespace.inode, port.index, tunnel)
+
+    def reached(self, plan: Plan) -> frozenset[IPv4Address]:
+        """The hosts that the network's frames go to."""
+        tunnel = self._ours(plan.tunnel, plan.bridge_mac, plan) if plan.vni else None
+        return frozenset() if tunnel is None else self._tunnels.reached(tunnel)
+
+    def reach(
+        self, plan: Plan, peers: frozenset[IPv4Address], before: frozenset[IPv4Address] | None
+    ) -> None:
+        """Send the network's frames to these hosts.
+
+        Args:
+            plan: The network's.
+            peers: All of them.
+            before: Whom they go to by our own doing; None where we do not know.
+
+        Raises:
+            HypervisorRefused: The kernel would not, or there is no link to do it.
+        """
+        tunnel = self._ours(plan.tunnel, plan.bridge_mac, plan)
+        if tunnel is None:
+            raise refused(f"link {plan.tunnel} is gone")
+        if before is not None and before <= peers:
+            self._tunnels.join(tunnel, peers - before)
+        else:
+            self._tunnels.reach(tunnel, peers)
 
     def intact(self, plan: Plan, built: Built) -> bool:
         """Whether all is as it was built, as far as one look tells.
 
         A veth's end goes with its other end, which goes with its namespace; and it leaves a bridge
-        that goes. So to look at the end tells of all.
+        that goes. So to look at the end tells of all but the tunnel.
         """
-        port = self._links.find(plan.port)
         return (
-            port is not None
-            and port.up
-            and (port.index, port.master) == (built.port, built.bridge)
+            self._serves(plan.port, built.port, built.bridge)
+            and (not built.tunnel or self._serves(plan.tunnel, built.tunnel, built.bridge))
             and Namespace(plan.namespace).inode == built.namespace
         )
+
+    def _serves(self, name: str, index: int, bridge: int) -> bool:
+        """Whether the link of this name is the one that was built, and at work on its bridge."""
+        link = self._links.find(name)
+        return link is not None and link.up and (link.index, link.master) == (index, bridge)
 
     def take_down(self, plan: Plan) -> bool:
         """Remove what we made; False when something of others keeps the bridge."""
         own_namespace = self.own_namespace(plan)
         SpoofGuard(plan).remove()
+        if plan.vni and (tunnel := self._ours(plan.tunnel, plan.bridge_mac, plan)):
+            self._links.delete(tunnel)
         port = self._ours(plan.port, plan.port_mac, plan)
         if port is not None:
             self._links.delete(port)
@@ -144,6 +191,23 @@ class Wiring:
         )
         self._settle(port, plan)
         return port
+
+    def _ensure_tunnel(self, plan: Plan, bridge: Link, peers: frozenset[IPv4Address] | None) -> int:
+        tunnel = self._ours(plan.tunnel, plan.bridge_mac, plan)
+        if tunnel is not None and not self._tunnels.fits(tunnel, plan):
+            self._links.delete(tunnel)
+            tunnel = None
+        if tunnel is None:
+            tunnel = self._tunnels.add(plan)
+        self._settle(tunnel, plan)
+        if tunnel.master != bridge.index:
+            # Down, so that it passes nothing before it is isolated.
+            self._links.change(tunnel, state="down", master=bridge.index)
+        self._links.isolate(tunnel)
+        self._links.change(tunnel, state="up")
+        if peers is not None:
+            self._tunnels.reach(tunnel, peers)
+        return tunnel.index
 
     def _configure(self, plan: Plan, namespace: Namespace) -> None:
         device = namespace.devices()[plan.device]

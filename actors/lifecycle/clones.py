@@ -7,6 +7,7 @@ from actors.model.guest_data import GuestData
 from actors.model.hostname import hostname_for
 from actors.model.ids import InstanceId, RequestId, UserId
 from actors.model.instance import InstanceRecord
+from actors.model.network import WantedCard
 
 #: What follows the origin's name where nobody gives another.
 _SUFFIX: Final = "-clone"
@@ -23,8 +24,8 @@ def clone_of(
 ) -> CloneInstance:
     """The command that makes ``instance`` a clone of ``origin``.
 
-    It takes over flavor, image, metadata, key pair, user data and files, zone and host. Name,
-    description, tags, addresses and password are its own.
+    It takes over flavor, image, metadata, key pair, user data and files, zone, host and networks.
+    Name, description, tags, addresses and password are its own.
 
     Raises:
         pydantic.ValidationError: The name breaks a limit of ``CloneInstance``.
@@ -44,6 +45,7 @@ def clone_of(
         config_drive=origin.config_drive,
         availability_zone=origin.availability_zone,
         host=origin.host,
+        cards=tuple(WantedCard(network=nic.network.id) for nic in origin.nics),
         guest_data=data,
         origin=origin.id,
         guest_data_from=origin.guest_data,

@@ -164,6 +164,7 @@ def create(command: CreateInstance, at: datetime) -> tuple[InstanceRecord, Opera
         action=Action.CREATE,
         request_id=command.request_id,
         wanted_host=command.host,
+        wanted_cards=command.cards,
         details=_details_of(command),
         created=at,
         updated=at,

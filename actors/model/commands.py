@@ -22,6 +22,7 @@ from actors.model.ids import (
 )
 from actors.model.image import BootSource
 from actors.model.labels import Description, InstanceName, Metadata, Tags
+from actors.model.network import CARD_LIMIT, WantedCard
 from actors.model.operation import Action
 
 
@@ -66,6 +67,8 @@ class CreateInstance(Record):
     delete_boot_volume: bool = False
     #: Only this host will do (admins only; the gateway checks).
     host: str | None = None
+    #: Its cards, in order. None named: one, on the network that its project uses by default.
+    cards: tuple[WantedCard, ...] = Field(default=(), max_length=CARD_LIMIT)
 
 
 class CloneInstance(CreateInstance):

@@ -19,6 +19,8 @@ ImageId = NewType("ImageId", str)
 FlavorId = NewType("FlavorId", str)
 NetworkId = NewType("NetworkId", str)
 PortId = NewType("PortId", str)
+SecurityGroupId = NewType("SecurityGroupId", str)
+RouterId = NewType("RouterId", str)
 VolumeId = NewType("VolumeId", str)
 SnapshotId = NewType("SnapshotId", str)
 
@@ -98,3 +100,8 @@ def volume_id_for(project: ProjectId, request_id: RequestId) -> VolumeId:
 def snapshot_id_for(project: ProjectId, request_id: RequestId) -> SnapshotId:
     """The id of the volume snapshot that this request makes."""
     return SnapshotId(str(uuid.uuid5(_NAMESPACE, f"snapshots/{project}/{request_id}")))
+
+
+def network_id_for(project: ProjectId, request_id: RequestId) -> NetworkId:
+    """The id of the network that this request makes: a retried create finds its first try."""
+    return NetworkId(str(uuid.uuid5(_NAMESPACE, f"networks/{project}/{request_id}")))

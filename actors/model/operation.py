@@ -22,6 +22,7 @@ from actors.model.ids import (
     VolumeId,
 )
 from actors.model.instance import Fault, Former, VmState
+from actors.model.network import WantedCard
 
 
 class Action(StrEnum):
@@ -151,6 +152,8 @@ class OperationRecord(StoredRecord):
     host: str | None = None
     #: The one host that will do, by name (admins may ask for it).
     wanted_host: str | None = None
+    #: The cards of a boot, in order; none: as the project's default is.
+    wanted_cards: tuple[WantedCard, ...] = ()
     #: Hosts that failed this boot: not chosen again. ``fault.hosts`` has the reasons.
     refused: tuple[HostId, ...] = ()
     #: What the instance was before a resize: of a resize itself what it is when it begins, else

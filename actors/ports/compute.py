@@ -27,6 +27,7 @@ from actors.model.query import (
     Page,
 )
 from actors.ports.images import Images
+from actors.ports.network import Networks
 from actors.ports.volumes import Volumes
 
 
@@ -246,6 +247,11 @@ class Compute(Protocol):
     @property
     def volumes(self) -> Volumes:
         """Volumes and their snapshots."""
+        ...
+
+    @property
+    def networks(self) -> Networks:
+        """Networks, and who has which address on them."""
         ...
 
     @property

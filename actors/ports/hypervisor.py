@@ -3,8 +3,9 @@
 Blocking: the shell calls it in threads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,7 +14,8 @@ from actors.model.diagnostics import Diagnostics
 from actors.model.flavor import Size
 from actors.model.guest_data import GuestData
 from actors.model.host import Inventory
-from actors.model.ids import InstanceId, SnapshotId, VolumeId
+from actors.model.host_view import HostView
+from actors.model.ids import InstanceId, NetworkId, PortId, SnapshotId, VolumeId
 from actors.model.instance import AttachedVolume, InstanceRecord, PowerState
 
 if TYPE_CHECKING:
@@ -409,6 +411,18 @@ class Hypervisor(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """What the guests of a host are attached to."""
+
+    #: Where other hosts' VXLAN frames reach this one.
+    tunnel_address: IPv4Address
+    networks: frozenset[NetworkId]
+    ports: frozenset[PortId]
+    #: The tunnel addresses that a network's frames go to now.
+    peers: Mapping[NetworkId, frozenset[IPv4Address]]
+
+
 class HostNetwork(Protocol):
     """The host's own side of the networks. Converging; blocking."""
 
@@ -429,4 +443,20 @@ class HostNetwork(Protocol):
 
     def restore(self, records: tuple[InstanceRecord, ...]) -> None:
         """Build again all that these instances need, after the host or its actor started."""
+        ...
+
+    def on_change(self, tell: Callable[[], None]) -> None:
+        """Say it, from any thread, when ``presence`` may have changed."""
+        ...
+
+    def presence(self) -> Attached | None:
+        """What guests here are attached to; None where no guest has packets."""
+        ...
+
+    def follow(self, view: HostView) -> None:
+        """Bring the host to what the NetworkActor says of its guests' networks.
+
+        Raises:
+            HypervisorRefused: The host would not, somewhere. The rest is done.
+        """
         ...

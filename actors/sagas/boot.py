@@ -82,9 +82,9 @@ async def release_claim(work: Work) -> Mapping[str, object]:
 
 async def ensure_ports(work: Work) -> Mapping[str, object]:
     """Give the instance its cards and addresses."""
-    record = work.record
+    record, operation = work.record, work.operation
     nics = await work.cluster.networks.allocate(
-        PortRequest(record.id, record.project, work.operation.sequence)
+        PortRequest(record.id, record.project, operation.sequence, operation.wanted_cards)
     )
     return {"nics": nics}
 
@@ -99,7 +99,7 @@ BOOT = Saga(
     Action.CREATE,
     (
         Step("claim", claim_host, undo=release_claim),
-        # A flat network reaches every host, so the cards do not wait for the host to be chosen.
+        # Every network reaches every host, so the cards do not wait for the host to be chosen.
         Step("ports", ensure_ports, undo=remove_ports, beside=True),
         # An instance that boots from a volume has no disk of its own.
         Step("volume", reserve_volume, undo=release_reserved, when=brings_volume),

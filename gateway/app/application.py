@@ -17,6 +17,7 @@ from gateway.app.hosts import HostCases
 from gateway.app.images import ImageCases
 from gateway.app.instances import InstanceCases
 from gateway.app.keypairs import KeypairCases
+from gateway.app.networks import NetworkCases
 from gateway.app.operations import OperationCases
 from gateway.app.rebuilds import RebuildCases
 from gateway.app.resizes import ResizeCases
@@ -56,8 +57,9 @@ class Application:
         self.keypairs: Final = KeypairCases(compute.keypairs, signer)
         guests = GuestDataMaker(self.keypairs, secret, force_config_drive=force_config_drive)
         self.instances: Final = InstanceCases(
-            compute.instances, self.catalog, compute.volumes, guests, signer
+            compute.instances, self.catalog, compute.volumes, compute.networks, guests, signer
         )
+        self.networks: Final = NetworkCases(compute.networks, signer)
         self.volumes: Final = VolumeCases(compute.volumes, self.catalog, signer)
         self.attachments: Final = AttachmentCases(self.instances, compute.volumes)
         self.rebuilds: Final = RebuildCases(self.instances, self.catalog, guests)

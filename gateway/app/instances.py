@@ -15,6 +15,7 @@ from actors.model.ids import (
     FlavorId,
     ImageId,
     InstanceId,
+    NetworkId,
     ProjectId,
     RequestId,
     VolumeId,
@@ -25,9 +26,11 @@ from actors.model.instance import InstanceRecord, Status
 from actors.model.operation import Action
 from actors.model.query import Accepted, ConsoleOutput, InstanceQuery
 from actors.ports.compute import Instances
+from actors.ports.network import Networks
 from actors.ports.volumes import Volumes
 from gateway.app.auth import is_admin, need_project, need_role, project_scope
 from gateway.app.boot_source import boot_source, check_fit, check_memory
+from gateway.app.cards import cards_of
 from gateway.app.catalog import CatalogCases
 from gateway.app.filters import parse_filter
 from gateway.app.guest_data import GuestDataMaker, NewGuestData, hostname_of
@@ -63,6 +66,8 @@ class NewInstance:
     tags: tuple[str, ...] = ()
     availability_zone: str = ""
     host: str = ""
+    #: Network and address of each card; an address that is empty is chosen.
+    networks: tuple[tuple[NetworkId, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +104,13 @@ class InstanceCases:
         instances: Instances,
         catalog: CatalogCases,
         volumes: Volumes,
+        networks: Networks,
         guests: GuestDataMaker,
         signer: Signer,
     ) -> None:
         self._instances = instances
         self._volumes = volumes
+        self._networks = networks
         self._catalog = catalog
         self._guests = guests
         self._signer = signer
@@ -115,8 +122,8 @@ class InstanceCases:
             NotFound: Another project.
             Forbidden: A reader, or a host named by somebody who is no admin.
             Invalid: A field is wrong, flavor and image do not fit together, or the caller has no
-                such key pair or volume.
-            Conflict: The volume is somebody else's.
+                such key pair, volume or network.
+            Conflict: The volume or an address is somebody else's.
             pydantic.ValidationError: A field breaks a limit of ``CreateInstance`` or of
                 ``GuestData``.
         """
@@ -147,6 +154,7 @@ class InstanceCases:
             guest_data=data,
             boot_volume=new.boot_volume[1] if new.boot_volume else None,
             delete_boot_volume=new.delete_boot_volume,
+            cards=await cards_of(self._networks, new.project, instance, new.networks),
         )
         return Created(await self._instances.create(command), data.admin_password)
 

@@ -11,6 +11,7 @@ from gateway.cli.console_calls import ConsoleCalls
 from gateway.cli.edit_calls import EditCalls
 from gateway.cli.image_calls import ImageCalls
 from gateway.cli.keeping_calls import KeepingCalls
+from gateway.cli.network_calls import NetworkCalls
 from gateway.cli.rebuild_calls import RebuildCalls
 from gateway.cli.resize_calls import ResizeCalls
 from gateway.cli.volume_calls import VolumeCalls
@@ -58,6 +59,7 @@ class Client(
     EditCalls,
     ImageCalls,
     KeepingCalls,
+    NetworkCalls,
     RebuildCalls,
     ResizeCalls,
     VolumeCalls,

@@ -52,6 +52,11 @@ def volume_snapshots(ctx: typer.Context, incomplete: str) -> list[str]:
     return _names(ctx, incomplete, lambda c: (s.display_name for s in c.list_volume_snapshots()))
 
 
+def networks(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of networks."""
+    return _names(ctx, incomplete, lambda c: (n.display_name for n in c.list_networks()))
+
+
 def _names(
     ctx: typer.Context, incomplete: str, fetch: "Callable[[Client], Iterable[str]]"
 ) -> list[str]:

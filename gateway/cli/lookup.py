@@ -9,6 +9,7 @@ from gateway.cli import resolve
 from gateway.cli.failures import Failure
 from gateway.cli.views import catalog, instances
 from gateway.cli.views import images as image_view
+from gateway.cli.views import networks as network_view
 from gateway.cli.views import volumes as volume_view
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from protos.novaray.v1.flavors_pb2 import Flavor
     from protos.novaray.v1.images_pb2 import Image
     from protos.novaray.v1.instances_pb2 import Instance
+    from protos.novaray.v1.networks_pb2 import Network
     from protos.novaray.v1.volumes_pb2 import Volume, VolumeSnapshot
 
 #: How many of the same name are listed as candidates.
@@ -122,6 +124,23 @@ def find_volume_snapshot(client: Client, text: str) -> VolumeSnapshot:
     snapshots = {s.uid: s for s in client.list_volume_snapshots()}
     candidates = [volume_view.snapshot_candidate(s) for s in snapshots.values()]
     return snapshots[resolve.pick(resolve.SNAPSHOT, text, candidates).id]
+
+
+def find_network(client: Client, text: str) -> Network:
+    """The network with this id, else the only one of this name that servers here may be on.
+
+    Raises:
+        Failure: None, or several.
+    """
+    if uid := resolve.as_uuid(text):
+        try:
+            return client.get_network(f"networks/{uid}")
+        except Failure as failure:
+            if failure.code != "NOT_FOUND":
+                raise
+    networks = {n.uid: n for n in client.list_networks()}
+    candidates = [network_view.candidate(n) for n in networks.values()]
+    return networks[resolve.pick(resolve.NETWORK, text, candidates).id]
 
 
 def condition(field: str, value: str) -> str:

@@ -19,9 +19,11 @@ from gateway.cli.commands import (
     history,
     image_files,
     images,
+    interfaces,
     keeping,
     keypairs,
     look,
+    networks,
     operations,
     rebuild,
     resize,
@@ -138,6 +140,8 @@ for group in (
     volumes,
     volume_attach,
     volume_snapshots,
+    networks,
+    interfaces,
     version,
 ):
     app.registered_commands += group.app.registered_commands

@@ -20,6 +20,7 @@ CATALOG: Final = "Flavors, hosts"
 IMAGES: Final = "Images"
 KEYPAIRS: Final = "Key pairs"
 VOLUMES: Final = "Volumes"
+NETWORKS: Final = "Networks"
 OTHER: Final = "Other"
 
 FormatOption = Annotated[
@@ -71,6 +72,24 @@ VolumesArgument = Annotated[
         metavar="VOLUME...",
         help="Names or IDs of volumes.",
         autocompletion=complete.volumes,
+        show_default=False,
+    ),
+]
+NetworkArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NETWORK",
+        help="Name or ID of a network.",
+        autocompletion=complete.networks,
+        show_default=False,
+    ),
+]
+NetworksArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="NETWORK...",
+        help="Names or IDs of networks.",
+        autocompletion=complete.networks,
         show_default=False,
     ),
 ]

@@ -45,6 +45,7 @@ SERVER: Final = Kind("server", "nova list")
 FLAVOR: Final = Kind("flavor", "nova flavor-list")
 IMAGE: Final = Kind("image", "nova image-list")
 VOLUME: Final = Kind("volume", "nova volume-list")
+NETWORK: Final = Kind("network", "nova network-list")
 SNAPSHOT: Final = Kind("snapshot", "nova volume-snapshot-list")
 
 

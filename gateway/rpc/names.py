@@ -8,6 +8,7 @@ from actors.model.ids import (
     FlavorId,
     ImageId,
     InstanceId,
+    NetworkId,
     OperationId,
     ProjectId,
     SnapshotId,
@@ -23,6 +24,7 @@ _PROJECT: Final = re.compile(rf"projects/({_SEGMENT}|-)")
 _INSTANCE: Final = re.compile(rf"projects/({_SEGMENT})/instances/({_UUID})")
 _VOLUME: Final = re.compile(rf"projects/({_SEGMENT})/volumes/({_UUID})")
 _SNAPSHOT: Final = re.compile(rf"projects/({_SEGMENT})/volumeSnapshots/({_UUID})")
+_NETWORK: Final = re.compile(rf"networks/({_UUID})")
 _OPERATION: Final = re.compile(rf"operations/({_UUID}\.[1-9][0-9]{{0,17}})")
 _OF_CATALOG: Final = re.compile(r"(flavors|images)/([A-Za-z0-9_.:-]{1,255})")
 _HOST: Final = re.compile(rf"hosts/({_SEGMENT})")
@@ -93,6 +95,18 @@ def snapshot_of(text: str, field: str = "name") -> tuple[ProjectId, SnapshotId]:
     if match is None:
         raise _malformed(field, text, "projects/{project}/volumeSnapshots/{uuid}")
     return ProjectId(match[1]), SnapshotId(match[2])
+
+
+def network_of(text: str, field: str = "name") -> NetworkId:
+    """The id of ``networks/{uuid}``.
+
+    Raises:
+        Invalid: Another text.
+    """
+    match = _NETWORK.fullmatch(text)
+    if match is None:
+        raise _malformed(field, text, "networks/{uuid}")
+    return NetworkId(match[1])
 
 
 def operation_of(text: str, field: str = "name") -> OperationId:

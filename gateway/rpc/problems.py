@@ -97,6 +97,13 @@ _WIRE_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         "name": "volume_snapshot.display_name",
         "description": "volume_snapshot.description",
     },
+    "CreateNetwork": {
+        "label": "network.display_name",
+        "project": "parent",
+        "dns": "network.dns_servers",
+        "pools": "network.subnets[0].allocation_pools",
+        "mtu": "network.mtu",
+    },
     "InstanceCommand": {"generation": "etag", "project": "name", "instance": "name"},
 }
 
@@ -108,6 +115,7 @@ _RESOURCES: Final = {
     "volume": ("novaray/Volume", "volumes"),
     "snapshot": ("novaray/VolumeSnapshot", "volumeSnapshots"),
     "keypair": ("novaray/Keypair", "keypairs"),
+    "network": ("novaray/Network", "networks"),
     "host": ("novaray/Host", "hosts"),
     "user": ("novaray/User", "users"),
     "project": ("novaray/Project", "projects"),
@@ -217,7 +225,9 @@ def _resource(metadata: Mapping[str, str], message: str) -> list[Message]:
 
 
 def _subject(metadata: Mapping[str, str]) -> str:
-    for key in ("instance", "image", "flavor", "snapshot", "volume", "project", "user"):
+    for key in (
+        "instance", "image", "flavor", "snapshot", "volume", "network", "project", "user",
+    ):  # fmt: skip
         if key in metadata:
             return f"{_RESOURCES[key][1]}/{_cut(metadata[key], _MAX_VALUE)}"
     return ""

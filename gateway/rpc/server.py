@@ -18,6 +18,7 @@ from gateway.rpc.flavors import FlavorsService
 from gateway.rpc.images import ImagesService
 from gateway.rpc.instances import InstancesService
 from gateway.rpc.keypairs import KeypairsService
+from gateway.rpc.networks import NetworksService
 from gateway.rpc.operations import OperationsService
 from gateway.rpc.services import Hosts, Versions
 from gateway.rpc.volumes import VolumesService
@@ -36,6 +37,8 @@ from protos.novaray.v1 import (
     instances_pb2_grpc,
     keypairs_pb2,
     keypairs_pb2_grpc,
+    networks_pb2,
+    networks_pb2_grpc,
     versions_pb2,
     versions_pb2_grpc,
     volumes_pb2,
@@ -51,6 +54,7 @@ _SERVICES: Final = (
     images_pb2.DESCRIPTOR.services_by_name["ImageService"],
     hosts_pb2.DESCRIPTOR.services_by_name["HostService"],
     volumes_pb2.DESCRIPTOR.services_by_name["VolumeService"],
+    networks_pb2.DESCRIPTOR.services_by_name["NetworkService"],
     keypairs_pb2.DESCRIPTOR.services_by_name["KeypairService"],
     consoles_pb2.DESCRIPTOR.services_by_name["ConsoleService"],
     diagnostics_pb2.DESCRIPTOR.services_by_name["DiagnosticsService"],
@@ -180,6 +184,9 @@ class Server:
             server,
         )
         volumes_pb2_grpc.add_VolumeServiceServicer_to_server(VolumesService(app.volumes), server)
+        networks_pb2_grpc.add_NetworkServiceServicer_to_server(
+            NetworksService(app.networks), server
+        )
         flavors_pb2_grpc.add_FlavorServiceServicer_to_server(
             FlavorsService(app.catalog, app.flavors), server
         )

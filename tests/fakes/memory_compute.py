@@ -46,6 +46,7 @@ from actors.model.query import (
 )
 from tests.fakes.memory_guests import MemoryGuests
 from tests.fakes.memory_images import MemoryImages
+from tests.fakes.memory_networks import MemoryNetworks
 from tests.fakes.memory_port import Gate, MemoryPort
 from tests.fakes.memory_volumes import MemoryVolumes
 
@@ -442,6 +443,7 @@ class MemoryCompute:
         self.catalog = MemoryCatalog(self, images)
         self.images = MemoryImages(self, self.catalog.all_images)
         self.volumes = MemoryVolumes(self)
+        self.networks = MemoryNetworks(self)
         self.keypairs = MemoryKeypairs(self)
         self.fleet = MemoryFleet(self)
         self.guests = MemoryGuests(self.calls, self.failures)

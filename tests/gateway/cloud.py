@@ -29,6 +29,7 @@ from protos.novaray.v1 import (
     images_pb2_grpc,
     instances_pb2_grpc,
     keypairs_pb2_grpc,
+    networks_pb2_grpc,
     versions_pb2_grpc,
     volumes_pb2_grpc,
 )
@@ -132,6 +133,7 @@ class Client:
         self.images = images_pb2_grpc.ImageServiceStub(channel)
         self.hosts = hosts_pb2_grpc.HostServiceStub(channel)
         self.volumes = volumes_pb2_grpc.VolumeServiceStub(channel)
+        self.networks = networks_pb2_grpc.NetworkServiceStub(channel)
         self.keypairs = keypairs_pb2_grpc.KeypairServiceStub(channel)
         self.consoles = consoles_pb2_grpc.ConsoleServiceStub(channel)
         self.diagnostics = diagnostics_pb2_grpc.DiagnosticsServiceStub(channel)

@@ -17,6 +17,7 @@ from protos.novaray.v1 import (
     images_pb2,
     instances_pb2,
     keypairs_pb2,
+    networks_pb2,
     versions_pb2,
     volumes_pb2,
 )
@@ -29,6 +30,7 @@ FILES: tuple[Any, ...] = (
     images_pb2.DESCRIPTOR,
     instances_pb2.DESCRIPTOR,
     keypairs_pb2.DESCRIPTOR,
+    networks_pb2.DESCRIPTOR,
     operations_pb2.DESCRIPTOR,
     versions_pb2.DESCRIPTOR,
     volumes_pb2.DESCRIPTOR,

@@ -13,6 +13,7 @@ from protos.novaray.v1 import instances_pb2 as pb
 from protos.novaray.v1.flavors_pb2 import Flavor
 from protos.novaray.v1.images_pb2 import Image, UploadImageRequest
 from protos.novaray.v1.keypairs_pb2 import Keypair
+from protos.novaray.v1.networks_pb2 import AddressRange, Network, Subnet
 from protos.novaray.v1.volumes_pb2 import Volume, VolumeSnapshot
 from tests.gateway.cloud import (
     ADMIN,
@@ -32,7 +33,21 @@ NO_VOLUME = "projects/demo/volumes/00000000-0000-4000-8000-000000000000"
 NO_SNAPSHOT = "projects/demo/volumeSnapshots/00000000-0000-4000-8000-000000000000"
 NO_OPERATION = "operations/00000000-0000-4000-8000-000000000000.1"
 
+NO_NETWORK = "networks/00000000-0000-4000-8000-000000000000"
+
 Fields = dict[str, Any]
+
+
+def network(cidr: str = "10.1.0.0/24", **fields: Any) -> Network:
+    own = {name: fields.pop(name) for name in Network.DESCRIPTOR.fields_by_name if name in fields}
+    return Network(**{"display_name": "n", "subnets": [Subnet(cidr=cidr, **fields)], **own})
+
+
+def pools(*ends: str) -> list[AddressRange]:
+    return [
+        AddressRange(first=f"10.1.0.{first}", last=f"10.1.0.{last}")
+        for first, last in (end.split("-") for end in ends)
+    ]
 
 
 def named(name: str) -> Fields:
@@ -557,6 +572,61 @@ OTHERS: list[tuple[str, Fields, grpc.StatusCode, str]] = [
     ),
     ("VolumeService.ListVolumeSnapshots", {"filter": "x"}, INVALID, "FILTER_INVALID"),
     ("VolumeService.ListVolumeSnapshots", {"page_token": "x"}, INVALID, "PAGE_TOKEN_INVALID"),
+    *(
+        ("NetworkService.CreateNetwork", {"network": asked}, INVALID, "FIELD_INVALID")
+        for asked in (
+            Network(display_name="n"),
+            network(subnets=[Subnet(cidr="10.1.0.0/24"), Subnet(cidr="10.2.0.0/24")]),
+            network(""),
+            network("10.1.0.0"),
+            network("10.1.0.1/24"),
+            network("10.1.0.0/30"),
+            network("10.0.0.0/7"),
+            network("10.1.0.0/33"),
+            network("10.1.0.0/255.255.255.0"),
+            network("10.1.0.0/-1"),
+            network("fd00::/64"),
+            network("127.0.0.0/8"),
+            network("169.254.0.0/16"),
+            network("224.0.0.0/24"),
+            network("0.0.0.0/0"),
+            network("1" * 100_000),
+            network("10.1.0.0/24; rm -rf /"),
+            network(gateway="10.2.0.1"),
+            network(gateway="10.1.0.255"),
+            network(gateway="fd00::1"),
+            network(gateway="router"),
+            network(dhcp_server="10.1.0.0"),
+            network(dhcp_server="10.1.0.1"),
+            network(allocation_pools=pools("9-8")),
+            network(allocation_pools=pools("3-300")),
+            network(allocation_pools=pools("0-9")),
+            network(allocation_pools=pools("5-9", "9-12")),
+            network(allocation_pools=[AddressRange(first="10.2.0.3", last="10.2.0.9")]),
+            network(allocation_pools=[AddressRange(first="10.1.0.3")]),
+            network(allocation_pools=pools(*(f"{n}-{n}" for n in range(3, 20)))),
+            network(dns_servers=["dns.example.org"]),
+            network(dns_servers=["9.9.9.9", ""]),
+            network(dns_servers=["127.0.0.53"]),
+            network(dns_servers=[f"9.9.9.{n}" for n in range(6)]),
+            network(mtu=100),
+            network(mtu=-1),
+            network(mtu=1451),
+            network(kind=99),
+            network(display_name=""),
+            network(display_name="a\nb"),
+            network(display_name="x" * 256),
+        )
+    ),
+    ("NetworkService.CreateNetwork", {"request_id": "x"}, INVALID, "REQUEST_ID_INVALID"),
+    ("NetworkService.GetNetwork", {"name": NO_NETWORK}, MISSING, "NETWORK_NOT_FOUND"),
+    ("NetworkService.GetNetwork", {"name": "networks/private"}, INVALID, "RESOURCE_NAME_INVALID"),
+    ("NetworkService.ListNetworks", {"parent": "x"}, INVALID, "RESOURCE_NAME_INVALID"),
+    ("NetworkService.ListNetworks", {"page_size": -1}, INVALID, "PAGE_SIZE_INVALID"),
+    ("NetworkService.ListNetworks", {"page_token": "x"}, INVALID, "PAGE_TOKEN_INVALID"),
+    ("NetworkService.ListNetworks", {"filter": "cidr = x"}, INVALID, "FILTER_INVALID"),
+    ("NetworkService.DeleteNetwork", {"name": NO_NETWORK}, MISSING, "NETWORK_NOT_FOUND"),
+    ("NetworkService.DeleteNetwork", {"name": ""}, INVALID, "RESOURCE_NAME_INVALID"),
     (
         "Operations.DeleteOperation",
         {"name": NO_OPERATION},

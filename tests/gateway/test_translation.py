@@ -161,6 +161,7 @@ def test_an_instance_has_every_field() -> None:
                 "address": str(nic().address),
                 "mac": nic().mac,
                 "port": nic().port,
+                "network_uid": nic().network.id,
             }
         ],
         "fault": {

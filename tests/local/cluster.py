@@ -47,13 +47,14 @@ from actors.model.ids import (
 )
 from actors.model.image import BootFile, BootSource, DiskFormat, Image
 from actors.model.instance import InstanceRecord
-from actors.model.network import Network
+from actors.model.network import Network, WantedCard
 from actors.model.operation import Action, OperationRecord
 from actors.model.query import Accepted, EventKind
 from actors.model.reply import unwrap
 from actors.network import NetworkActor
 from actors.ports.clock import Clock
 from actors.ports.host import HostStep, PowerReport
+from actors.ports.hypervisor import HostNetwork
 from actors.ports.metrics import NoMetrics
 from actors.ports.network import PortRelease, PortRequest
 from actors.ports.scheduler import ClaimRequest, Release
@@ -171,6 +172,8 @@ class LocalCluster:
     volumes_shared: bool = False
     policy: Policy = KEEPING
     clock: Clock = field(default_factory=SystemClock)
+    #: The networks of a host, by its name.
+    wires: Callable[[str], HostNetwork] = field(default=lambda _: NoNetwork())
 
     def __post_init__(self) -> None:
         self.store = LocalStore(lambda: self.actors.get("conductor"))
@@ -231,6 +234,7 @@ class LocalCluster:
         volume: VolumeId | None = None,
         *,
         delete_volume: bool = False,
+        cards: tuple[WantedCard, ...] = (),
     ) -> Accepted:
         """Create an instance; with a volume, one that boots from it."""
         assert self.source is not None
@@ -247,6 +251,7 @@ class LocalCluster:
                 guest_data=_told(instance_id_for(PROJECT, request), "first"),
                 boot_volume=volume,
                 delete_boot_volume=delete_volume,
+                cards=cards,
             )
         )
 
@@ -397,12 +402,13 @@ class LocalCluster:
             scheduler=self.scheduler,
             reports=_Reports(self.instances),
             images=self.images,
+            networks=self.network,
             hosts=LocalHosts(self._host),
             clock=self.clock,
             gate=self.gate,
         )
         settings = HostSettings(host_id(name), name, folder, 0.2, 0.5)
-        return HostActor(settings, ports, lambda: hypervisor, NoNetwork)
+        return HostActor(settings, ports, lambda: hypervisor, lambda: self.wires(name))
 
     def _host(self, wanted: HostId) -> Any:
         for name in (f"host{number}" for number in range(1, self.hosts + 1)):
@@ -536,7 +542,8 @@ def _belongs(task: "asyncio.Task[Any]", actor: Any) -> bool:
 
 def _parts(actor: Any) -> list[Any]:
     # An owner that is loading would take the epoch from the successor, as no dead process can.
-    return [*getattr(actor, "_cells", {}).values(), getattr(actor, "_owner", None)]
+    parts = [getattr(actor, name, None) for name in ("_owner", "_follower")]
+    return [*getattr(actor, "_cells", {}).values(), *parts]
 
 
 @asynccontextmanager

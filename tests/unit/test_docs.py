@@ -38,6 +38,7 @@ from protos.novaray.v1 import (
     hosts_pb2,
     images_pb2,
     instances_pb2,
+    networks_pb2,
     versions_pb2,
     volumes_pb2,
 )
@@ -431,7 +432,7 @@ def test_every_reason_is_explained() -> None:
 def test_every_method_is_in_the_manual() -> None:
     text = text_of(DOCS / "grpc-api.md")
     files = (
-        instances_pb2, flavors_pb2, images_pb2, volumes_pb2, hosts_pb2, versions_pb2,
+        instances_pb2, flavors_pb2, images_pb2, volumes_pb2, networks_pb2, hosts_pb2, versions_pb2,
         operations_pb2,
     )  # fmt: skip
     for file in files:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -16,7 +17,7 @@ from actors.guestdata.guest import HostShare
 from actors.hostnet import forward_policy, state_file
 from actors.hostnet.bridge_network import BridgeNetwork
 from actors.hostnet.command import run
-from actors.hostnet.dnsmasq import Lease
+from actors.hostnet.dnsmasq import Dnsmasq, Lease
 from actors.hostnet.forward_policy import dropping_chains, forward_drops
 from actors.hostnet.links import Links
 from actors.hostnet.no_network import NoNetwork
@@ -27,7 +28,9 @@ from actors.hostnet.spoof_guard import Card, ruleset, table_of
 from actors.hostnet.wiring import Built, Wiring
 from actors.model.errors import HypervisorRefused
 from actors.model.flat_network import default_network
-from actors.model.ids import InstanceId, NetworkId
+from actors.model.host_view import HostView
+from actors.model.ids import InstanceId, NetworkId, PortId
+from actors.model.network import Network, NetworkKind
 from actors.ports.hypervisor import HostNetwork
 
 if TYPE_CHECKING:
@@ -54,11 +57,20 @@ def test_names_fit_the_kernel_and_tell_the_network() -> None:
     assert len({plan.bridge_mac, plan.port_mac, plan.device_mac}) == 3
 
 
+def test_guests_are_told_of_the_networks_name_servers(tmp_path: Path) -> None:
+    named = NETWORK.evolve(dns=(IPv4Address("9.9.9.9"), IPv4Address("1.1.1.1")))
+    for network, servers in ((NETWORK, "10.0.0.2"), (named, "9.9.9.9,1.1.1.1")):
+        command = Dnsmasq(tmp_path, network)._command()
+        assert f"--dhcp-option=option:dns-server,{servers}" in command
+
+
 def test_a_lease_is_written_and_read() -> None:
     line = LEASE.to_line()
     assert line.startswith("fa:16:3e:00:00:05,10.0.0.5,host-10-0-0-5 ")
     assert "set:" not in line, "dnsmasq 2.90 would crash"
     assert Lease.from_line(line.rstrip()) == LEASE
+    ported = replace(LEASE, port=PortId("p"))
+    assert Lease.from_line(ported.to_line().rstrip()) == ported
 
 
 @pytest.mark.parametrize("line", ["", "a,b,c", "fa:16:3e:00:00:05,nowhere,host # vm"])
@@ -155,13 +167,25 @@ class FakeWiring:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.followed: list[frozenset[IPv4Address] | None] = []
         self.broken = False
 
-    def build(self, plan: Plan) -> Built:
+    def build(self, plan: Plan, peers: frozenset[IPv4Address] | None) -> Built:
         self.calls.append("build")
+        self.followed.append(peers)
         if self.broken:
             raise HypervisorRefused("broken")
         return Built(1, 2, 3)
+
+    def reach(
+        self, plan: Plan, peers: frozenset[IPv4Address], before: frozenset[IPv4Address] | None
+    ) -> None:
+        if self.broken:
+            raise HypervisorRefused("broken")
+        self.followed.append(peers)
+
+    def reached(self, plan: Plan) -> frozenset[IPv4Address]:
+        return far(9)
 
     def intact(self, plan: Plan, built: Built) -> bool:
         return True
@@ -259,6 +283,66 @@ def test_an_address_has_one_holder(site: Site, dnsmasq: FakeDnsmasq) -> None:
     assert dnsmasq.served[-1] == {"heir"}
 
 
+VXLAN = NETWORK.evolve(kind=NetworkKind.VXLAN, vni=7, mtu=1450)
+
+
+def far(*numbers: int) -> frozenset[IPv4Address]:
+    return frozenset(IPv4Address(f"192.0.2.{number}") for number in numbers)
+
+
+@pytest.fixture
+def tunnelled(tmp_path: Path, wiring: FakeWiring, dnsmasq: FakeDnsmasq) -> Site:
+    made = Site(tmp_path / "site", VXLAN, cast("Wiring", wiring))
+    made._dnsmasq = dnsmasq  # type: ignore[assignment]
+    made.converge(made.admit(VXLAN, InstanceId("vm5"), [lease(5)]))
+    return made
+
+
+def follow(site: Site, peers: frozenset[IPv4Address], network: Network = VXLAN) -> None:
+    if ticket := site.follow(network, peers):
+        site.converge(ticket)
+
+
+def test_a_flat_network_has_no_tunnel() -> None:
+    assert (PLAN.vni, Plan.of(VXLAN).vni) == (0, 7)
+    assert len(Plan.of(VXLAN).tunnel) <= 15
+
+
+def test_peers_are_followed_once_each(tunnelled: Site, wiring: FakeWiring) -> None:
+    for peers in (far(2), far(2), far(2, 3)):
+        follow(tunnelled, peers)
+    assert wiring.followed == [None, far(2), far(2, 3)]
+    assert wiring.calls == ["build"]
+    tunnelled.doubt()
+    tunnelled.converge(0)
+    assert wiring.followed[-1] == far(2, 3), "what is built again reaches them"
+
+
+def test_peers_that_the_host_refused_are_tried_again(tunnelled: Site, wiring: FakeWiring) -> None:
+    wiring.broken = True
+    with pytest.raises(HypervisorRefused):
+        follow(tunnelled, far(2))
+    wiring.broken = False
+    follow(tunnelled, far(2))
+    assert wiring.followed == [None, far(2)]
+
+
+def test_a_network_without_guests_forgets_its_peers(tunnelled: Site, wiring: FakeWiring) -> None:
+    follow(tunnelled, far(2))
+    tunnelled.converge(tunnelled.dismiss(InstanceId("vm5")))
+    tunnelled.converge(tunnelled.admit(VXLAN, InstanceId("vm6"), [lease(6)]))
+    assert wiring.followed[-1] is None
+    assert tunnelled.peers == far(9), "what the kernel has"
+
+
+def test_a_site_tells_the_ports_of_its_guests(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site", NETWORK, cast("Wiring", FakeWiring()))
+    assert site.ports is None
+    site.admit(NETWORK, InstanceId("vm5"), [replace(lease(5), port=PortId("p5"))])
+    site.admit(NETWORK, InstanceId("vm6"), [lease(6)])
+    assert site.ports == {"p5"}
+
+
 def test_a_folder_that_is_not_to_be_read_is_passed_over(tmp_path: Path, wiring: FakeWiring) -> None:
     (tmp_path / "network.json").write_text("{")
     assert Site.load(tmp_path, cast("Wiring", wiring)) is None
@@ -271,6 +355,8 @@ def test_no_network_builds_nothing(tmp_path: Path) -> None:
     assert nothing.ensure(record) == {}
     nothing.remove(record)
     nothing.restore((record,))
+    nothing.on_change(lambda: None)
+    nothing.follow(HostView(version="1"))
 
 
 def _implement_the_port(*networks: HostNetwork) -> None:

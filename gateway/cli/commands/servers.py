@@ -8,6 +8,7 @@ import typer
 from gateway.cli import complete
 from gateway.cli.commands.accepted import accepted_json, finish
 from gateway.cli.commands.guest_options import Truth, read_files, read_user_data
+from gateway.cli.commands.nics import read_nics, requested
 from gateway.cli.commands.parameters import pairs
 from gateway.cli.failures import Failure
 from gateway.cli.options import (
@@ -40,6 +41,7 @@ app = typer.Typer()
     "nova boot --user-data ./test.file --image cirros --flavor m1.tiny injectTest",
     "nova boot --image cirros --flavor m1.tiny --key-name laptop --poll web2",
     "nova boot --boot-volume root --flavor m1.tiny web3",
+    "nova boot --image cirros --flavor m1.tiny --nic net-name=a --nic net-name=b vm",
 )
 def boot(
     ctx: typer.Context,
@@ -72,6 +74,16 @@ def boot(
     delete_boot_volume: Annotated[
         bool, typer.Option("--delete-boot-volume", help="Delete that volume with the server.")
     ] = False,
+    nic: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--nic",
+            metavar="NIC",
+            help="A card: net-name=LABEL or net-id=ID, then ,v4-fixed-ip=ADDRESS where it must "
+            "have that one. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     key_name: Annotated[
         str | None,
         typer.Option(
@@ -141,6 +153,7 @@ def boot(
     if (image is None) == (boot_volume is None):
         raise typer.BadParameter("Give either --image or --boot-volume.")
     metadata = pairs(meta or [], "--meta")
+    nics = read_nics(nic or [])
     data, files = read_user_data(user_data), read_files(file or [])
     request_id = _checked_request_id(request_id)
     session = open_session(ctx, form)
@@ -168,6 +181,7 @@ def boot(
         request_id=request_id,
         availability_zone=availability_zone or "",
         host=host or "",
+        networks=requested(client, nics),
     )
     try:
         operation = client.create_instance(request)

@@ -24,7 +24,7 @@ from actors.model.instance import (
 from actors.model.network import Nic
 from gateway.app.guest_data import NewGuestData
 from gateway.app.instances import NewInstance
-from gateway.rpc.names import etag, flavor_of, image_of, project_of, volume_of
+from gateway.rpc.names import etag, flavor_of, image_of, network_of, project_of, volume_of
 from gateway.rpc.translate.catalog import flavor_message
 from gateway.rpc.translate.instants import timestamp
 from gateway.rpc.translate.masks import masked
@@ -150,6 +150,10 @@ def new_instance(request: pb.CreateInstanceRequest, request_id: str) -> NewInsta
         tags=tuple(request.instance.tags),
         availability_zone=request.availability_zone,
         host=request.host,
+        networks=tuple(
+            (network_of(card.network, f"networks[{n}].network"), card.address)
+            for n, card in enumerate(request.networks)
+        ),
     )
 
 
@@ -184,7 +188,11 @@ def _flavor(flavor: Flavor, made: Flavors | None) -> flavors_pb2.Flavor:
 
 def _address(nic: Nic) -> pb.InstanceAddress:
     return pb.InstanceAddress(
-        network=nic.network.label, address=str(nic.address), mac=nic.mac, port=nic.port
+        network=nic.network.label,
+        address=str(nic.address),
+        mac=nic.mac,
+        port=nic.port,
+        network_uid=nic.network.id,
     )
 
 

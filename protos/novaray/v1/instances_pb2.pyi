@@ -659,6 +659,7 @@ class InstanceAddress(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     MAC_FIELD_NUMBER: _builtins.int
     PORT_FIELD_NUMBER: _builtins.int
+    NETWORK_UID_FIELD_NUMBER: _builtins.int
     network: _builtins.str
     """The network's label: `private`."""
     address: _builtins.str
@@ -667,6 +668,8 @@ class InstanceAddress(_message.Message):
     """MAC address of the card."""
     port: _builtins.str
     """UUID of the port."""
+    network_uid: _builtins.str
+    """UUID of the network."""
     def __init__(
         self,
         *,
@@ -674,10 +677,11 @@ class InstanceAddress(_message.Message):
         address: _builtins.str = ...,
         mac: _builtins.str = ...,
         port: _builtins.str = ...,
+        network_uid: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "mac", b"mac", "network", b"network", "port", b"port"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "mac", b"mac", "network", b"network", "network_uid", b"network_uid", "port", b"port"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1112,6 +1116,7 @@ class CreateInstanceRequest(_message.Message):
     ADMIN_PASSWORD_FIELD_NUMBER: _builtins.int
     BOOT_VOLUME_FIELD_NUMBER: _builtins.int
     DELETE_BOOT_VOLUME_FIELD_NUMBER: _builtins.int
+    NETWORKS_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`projects/{project}`."""
     flavor: _builtins.str
@@ -1140,6 +1145,12 @@ class CreateInstanceRequest(_message.Message):
     def files(self) -> _containers.ScalarMap[_builtins.str, _builtins.bytes]:
         """Content by absolute path: at most 5 files of 10 KiB."""
 
+    @_builtins.property
+    def networks(self) -> _containers.RepeatedCompositeFieldContainer[Global___RequestedNetwork]:
+        """One card for each, in this order; at most 8. Where there are none: one card, on the oldest network of the project's
+        own, or else on the oldest shared one.
+        """
+
     def __init__(
         self,
         *,
@@ -1155,14 +1166,41 @@ class CreateInstanceRequest(_message.Message):
         admin_password: _builtins.str = ...,
         boot_volume: _builtins.str = ...,
         delete_boot_volume: _builtins.bool = ...,
+        networks: _abc.Iterable[Global___RequestedNetwork] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_password", b"admin_password", "availability_zone", b"availability_zone", "boot_volume", b"boot_volume", "delete_boot_volume", b"delete_boot_volume", "files", b"files", "flavor", b"flavor", "host", b"host", "image", b"image", "instance", b"instance", "parent", b"parent", "request_id", b"request_id", "user_data", b"user_data"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_password", b"admin_password", "availability_zone", b"availability_zone", "boot_volume", b"boot_volume", "delete_boot_volume", b"delete_boot_volume", "files", b"files", "flavor", b"flavor", "host", b"host", "image", b"image", "instance", b"instance", "networks", b"networks", "parent", b"parent", "request_id", b"request_id", "user_data", b"user_data"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateInstanceRequest: _TypeAlias = CreateInstanceRequest  # noqa: Y015
+
+@_typing.final
+class RequestedNetwork(_message.Message):
+    """A card that an instance is to be made with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NETWORK_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    network: _builtins.str
+    """`networks/{uuid}`: one of the project's own, or a shared one."""
+    address: _builtins.str
+    """The IPv4 address it is to have, inside or outside the allocation pools; any that is free where it is empty."""
+    def __init__(
+        self,
+        *,
+        network: _builtins.str = ...,
+        address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "network", b"network"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestedNetwork: _TypeAlias = RequestedNetwork  # noqa: Y015
 
 @_typing.final
 class GetInstanceRequest(_message.Message):

@@ -35,6 +35,8 @@ from protos.novaray.v1 import (
     images_pb2_grpc,
     instances_pb2,
     instances_pb2_grpc,
+    networks_pb2,
+    networks_pb2_grpc,
     volumes_pb2,
     volumes_pb2_grpc,
 )
@@ -86,6 +88,7 @@ class Client:
         self._flavors: Any = flavors_pb2_grpc.FlavorServiceStub(self._channel)
         self._images: Any = images_pb2_grpc.ImageServiceStub(self._channel)
         self._volumes: Any = volumes_pb2_grpc.VolumeServiceStub(self._channel)
+        self._networks: Any = networks_pb2_grpc.NetworkServiceStub(self._channel)
         stub: Any = operations_pb2_grpc.OperationsStub
         self._operations: Any = stub(self._channel)
 
@@ -96,9 +99,16 @@ class Client:
     # --- asking for something -----------------------------------------------------------------
 
     def boot(
-        self, name: str, image: str, *, host: str = "", flavor: str = MICRO, boot_volume: str = ""
+        self,
+        name: str,
+        image: str,
+        *,
+        host: str = "",
+        flavor: str = MICRO,
+        boot_volume: str = "",
+        networks: Sequence[tuple[str, str]] = (),
     ) -> Boot:
-        """Make an instance."""
+        """Make an instance; of each network its name, and an address or nothing."""
         request = instances_pb2.CreateInstanceRequest(
             parent=self._parent,
             instance=Instance(display_name=name),
@@ -106,6 +116,10 @@ class Client:
             image=f"images/{image}" if image else "",
             boot_volume=boot_volume,
             host=host,
+            networks=[
+                instances_pb2.RequestedNetwork(network=network, address=address)
+                for network, address in networks
+            ],
             request_id=str(uuid.uuid4()),
         )
         operation = self._instances.CreateInstance(request, timeout=_CALL_SECONDS)
@@ -174,6 +188,29 @@ class Client:
         """Delete a volume."""
         self._volumes.DeleteVolume(
             volumes_pb2.DeleteVolumeRequest(name=name), timeout=_CALL_SECONDS
+        )
+
+    def new_network(self, label: str, cidr: str, *dns: str) -> networks_pb2.Network:
+        """Make a network of the project's own."""
+        network = networks_pb2.Network(
+            display_name=label, subnets=[networks_pb2.Subnet(cidr=cidr)], dns_servers=dns
+        )
+        request = networks_pb2.CreateNetworkRequest(
+            parent=self._parent, network=network, request_id=str(uuid.uuid4())
+        )
+        made: networks_pb2.Network = self._networks.CreateNetwork(request, timeout=_CALL_SECONDS)
+        return made
+
+    def networks(self) -> dict[str, networks_pb2.Network]:
+        """The networks the project's instances may be on, by label."""
+        request = networks_pb2.ListNetworksRequest(parent=self._parent)
+        listed = self._networks.ListNetworks(request, timeout=_CALL_SECONDS)
+        return {network.display_name: network for network in listed.networks}
+
+    def delete_network(self, name: str) -> None:
+        """Delete a network, by resource name."""
+        self._networks.DeleteNetwork(
+            networks_pb2.DeleteNetworkRequest(name=name), timeout=_CALL_SECONDS
         )
 
     def start(self, name: str) -> Operation:

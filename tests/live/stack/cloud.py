@@ -1,6 +1,7 @@
 """A cluster of two test hosts, made as an operator makes it, and what tests do to it."""
 
 import os
+import shlex
 import sys
 import time
 import tomllib
@@ -115,9 +116,12 @@ class Cloud:
 
     def stop_by_handle(self, guest: Guest) -> str:
         """Stop a guest from a Python program on the head; what became of the operation."""
-        manage, python = Path(sys.executable).with_name("nova-manage"), sys.executable
-        program = f"{python} -m tests.live.stack.by_handle {guest.id}"
-        return _said(self.head, "bash", "-c", f'eval "$({manage} env)"; exec {program}')
+        return self.on_head(sys.executable, "-m", "tests.live.stack.by_handle", guest.id)
+
+    def on_head(self, *program: str) -> str:
+        """Run a program on the head with what Ray's own tools need; what it said."""
+        manage = Path(sys.executable).with_name("nova-manage")
+        return _said(self.head, "bash", "-c", f'eval "$({manage} env)"; exec {shlex.join(program)}')
 
     # --- the user's side ----------------------------------------------------------------------
 
@@ -134,10 +138,14 @@ class Cloud:
             eventually(path.exists, "the relay's socket")
             folder = Path(f"{self.head.folder}{_USER}")
             found = tomllib.loads((folder / "credentials.toml").read_text())
-            ca = (folder / "ca.pem").read_bytes()
-            self._client = Client(path, ca, found["token"], found["project"])
+            self._client = self.client_of(found["token"], found["project"])
             self._resources.callback(self._client.close)
         return self._client
+
+    def client_of(self, token: str, project: str) -> Client:
+        """Somebody else's. Who asks for it closes it."""
+        ca = Path(f"{self.head.folder}{_USER}/ca.pem").read_bytes()
+        return Client(Path(f"{self.head.folder}{_SOCKET}"), ca, token, project)
 
     def image(self, name: str) -> str:
         """An image's id. The gateway's list of images may be a moment old."""
@@ -281,15 +289,18 @@ def blank_file(host: TestHost, name: str, mebibytes: int) -> str:
     return path
 
 
-def inside(guest: Guest, command: str) -> str:
-    """Run a command in a guest, by ssh from its host's DHCP namespace."""
+def inside(guest: Guest, command: str, namespace: str = "") -> str:
+    """Run a command in a guest, by ssh from its host's DHCP namespace.
+
+    Which one must be said where its host has several.
+    """
     answer = Path(f"{guest.host.folder}/tmp/password")
     answer.write_text("#!/bin/sh\necho 'cubswin:)'\n")
     answer.chmod(0o700)
     options = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null")
     ssh = ["ssh", *options, "-o", "ConnectTimeout=30", f"cirros@{guest.address}", command]
     done = guest.host.run(
-        ["ip", "netns", "exec", sight.namespace(guest.host), *ssh],
+        ["ip", "netns", "exec", namespace or sight.namespace(guest.host), *ssh],
         env={**os.environ, "SSH_ASKPASS": "/tmp/password", "SSH_ASKPASS_REQUIRE": "force"},
         timeout=120,
     )

@@ -19,7 +19,7 @@ from tools.testhosts import TestHost
 STATE: Final = "/var/lib/libvirt/novaray"
 RUN: Final = "/run/novaray"
 _PROC: Final = Path("/proc")
-_OURS: Final = re.compile(r"^\d+: ((?:tap|brq|dhcp)[^:@]*)", re.MULTILINE)
+_OURS: Final = re.compile(r"^\d+: ((?:tap|brq|dhcp|vx-)[^:@]*)", re.MULTILINE)
 _RAY: Final = re.compile(r"ray::|\S*/(raylet|gcs_server) |.*/ray/session_")
 _END_SECONDS: Final = 60.0
 _LOG_LINE: Final = re.compile(r"^(?=\d{4}-\d\d-\d\d )", re.MULTILINE)

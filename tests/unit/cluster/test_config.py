@@ -48,3 +48,11 @@ def test_the_manual_lists_every_setting_with_its_default() -> None:
 def test_the_credentials_folder_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", "/home/somebody/conf")
     assert Settings().config_dir == Path("/home/somebody/conf/novaray")
+
+
+def test_tunnels_end_at_the_nodes_address_unless_another_is_said() -> None:
+    assert str(Settings(node_address="192.0.2.1").tunnel) == "192.0.2.1"
+    said = Settings.model_validate({"node_address": "192.0.2.1", "tunnel_address": "198.51.100.1"})
+    assert str(said.tunnel) == "198.51.100.1"
+    with pytest.raises(ValidationError, match="tunnel_address"):
+        Settings.model_validate({"tunnel_address": "2001:db8::1"})

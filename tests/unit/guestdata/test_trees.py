@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,16 @@ def test_a_guest_without_user_data_finds_none() -> None:
 
 def test_an_old_record_without_a_host_name_gets_one() -> None:
     assert guests.bare().hostname == "web-1.novalocal"
+
+
+def test_name_servers_are_those_of_the_networks() -> None:
+    instance = guests.record()
+    first, second = instance.nics
+    named = second.network.evolve(dns=(IPv4Address("9.9.9.9"), first.network.dhcp))
+    told = instance.evolve(nics=(first, second.evolve(network=named)))
+    document = json.loads(
+        body(Guest(told, None, guests.SHARE), "/openstack/latest/network_data.json")
+    )
+    assert document["services"] == [
+        {"type": "dns", "address": str(address)} for address in (first.network.dhcp, named.dns[0])
+    ]
