@@ -247,8 +247,10 @@ class HostActor:
                 if more and self._ports.clock.monotonic() - begun > _TELL_AFTER_SECONDS:
                     # Beside the work, which must not wait for an actor that is away.
                     told.append(asyncio.create_task(self._progress(job, result)))
-            if not touched and known is not PowerState.NOSTATE:
-                # What is known may be what the instance's actor knows, and a look ago.
+            done = all(result.error is None for result in results)
+            if done and not touched and known is not PowerState.NOSTATE:
+                # What is known may be what the instance's actor knew a while ago. Of a job that
+                # fails its actor does not ask: what is seen then is news.
                 with suppress(ComputeError):
                     power = await self._power(instance)
             if self._observed.job_done(instance, power, job.sequence):

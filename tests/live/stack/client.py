@@ -138,6 +138,11 @@ class Client:
         made: str = self._flavors.CreateFlavor(request, timeout=_CALL_SECONDS).name
         return made.removeprefix("flavors/")
 
+    def delete_flavor(self, flavor: str) -> None:
+        """Delete a flavor, by its id. Its instances keep their copies."""
+        request = flavors_pb2.DeleteFlavorRequest(name=f"flavors/{flavor}")
+        self._flavors.DeleteFlavor(request, timeout=_CALL_SECONDS)
+
     def new_volume(self, *, size_gb: int, image: str = "", snapshot: str = "") -> str:
         """Make a volume; its resource name."""
         volume = volumes_pb2.Volume(size_gb=size_gb, image=image, snapshot=snapshot)
