@@ -1,11 +1,10 @@
 """Disks that share what is the same: made on each other, and taken apart again."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Final
 
-from actors.drivers.acts import Act
+from actors.drivers.acts import Act, Worker
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Beside, Lane
 from actors.model.details import Clone, OfSnapshot
@@ -14,15 +13,15 @@ from actors.ports.host import HostJob, HostStep
 from actors.ports.hypervisor import Hypervisor
 
 
-class CloneWork:
+class CloneWork(Worker):
     """Does these steps. Each may be cut off and done again."""
 
     def __init__(
         self, hypervisor: Hypervisor, cache: ImageCache, threads: Executor, beside: Beside
     ) -> None:
+        super().__init__(threads)
         self._hypervisor: Final = hypervisor
         self._cache = cache
-        self._threads = threads
         self._beside = beside
 
     def acts(self) -> Mapping[HostStep, Act]:
@@ -63,9 +62,6 @@ class CloneWork:
         await self._blocking(
             lambda: self._hypervisor.restore_disk(job.instance, layer, files.disk, job.sequence)
         )
-
-    async def _blocking(self, call: Callable[[], None]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
 def _layer(job: HostJob) -> str:

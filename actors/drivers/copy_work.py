@@ -1,13 +1,12 @@
 """A guest's disk as an image: copied on its host, then sent to the images in pieces."""
 
-import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
-from actors.drivers.acts import Act
+from actors.drivers.acts import Act, Worker
 from actors.drivers.lanes import Lane
 from actors.model.details import Snapshot
 from actors.model.errors import Internal
@@ -21,18 +20,16 @@ _FIRST_PAUSE_SECONDS: Final = 0.02
 _LONGEST_PAUSE_SECONDS: Final = 1.0
 _PIECE: Final = 4 << 20
 
-Value = TypeVar("Value")
 
-
-class CopyWork:
+class CopyWork(Worker):
     """Does the steps of an image from an instance. Each goes on where it was cut off."""
 
     def __init__(
         self, hypervisor: Hypervisor, images: Images, threads: Executor, clock: Clock
     ) -> None:
+        super().__init__(threads)
         self._hypervisor = hypervisor
         self._images = images
-        self._threads = threads
         self._clock = clock
 
     def acts(self) -> Mapping[HostStep, Act]:
@@ -66,9 +63,6 @@ class CopyWork:
 
     async def _remove(self, job: HostJob, _: Lane) -> None:
         await self._blocking(lambda: self._hypervisor.end_copy(job.instance.id, job.sequence))
-
-    async def _blocking(self, call: Callable[[], Value]) -> Value:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
 def _checksum(path: Path) -> str:

@@ -1,26 +1,25 @@
 """Other disks for an instance that is there: of a rebuild, and of a rescue."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Final
 
-from actors.drivers.acts import Act
+from actors.drivers.acts import Act, Worker
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lane
 from actors.ports.host import HostJob, HostStep
 from actors.ports.hypervisor import Hypervisor
 
 
-class DiskWork:
+class DiskWork(Worker):
     """Does these steps. Each may be cut off and done again."""
 
     def __init__(
         self, hypervisor: Hypervisor, cache: ImageCache, threads: Executor, ensure_disk: Act
     ) -> None:
+        super().__init__(threads)
         self._hypervisor: Final = hypervisor
         self._cache = cache
-        self._threads = threads
         self._ensure_disk = ensure_disk
 
     def acts(self) -> Mapping[HostStep, Act]:
@@ -50,12 +49,3 @@ class DiskWork:
         if record.rescue is not None:
             files = await self._cache.ensure(record.rescue.source)
             await self._blocking(lambda: self._hypervisor.ensure_rescue_disk(record, files.disk))
-
-    def _quick(self, call: Callable[[HostJob], None]) -> Act:
-        async def act(job: HostJob, _: Lane) -> None:
-            await self._blocking(lambda: call(job))
-
-        return act
-
-    async def _blocking(self, call: Callable[[], None]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._threads, call)

@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Final
 
-from actors.drivers.acts import Act
+from actors.drivers.acts import Act, Worker
 from actors.drivers.disk_work import DiskWork
 from actors.drivers.guest_shelf import GuestShelf
 from actors.drivers.image_cache import ImageCache
@@ -25,10 +25,8 @@ from actors.ports.hypervisor import HostNetwork, Hypervisor
 
 _log: Final = logging.getLogger(__name__)
 
-Value = TypeVar("Value")
 
-
-class GuestWork:
+class GuestWork(Worker):
     """Does one job's steps."""
 
     def __init__(
@@ -43,11 +41,11 @@ class GuestWork:
         volumes: VolumeWork,
         others: Mapping[HostStep, Act],
     ) -> None:
+        super().__init__(threads)
         self._hypervisor = hypervisor
         self._network = network
         self._cache = cache
         self._shelf = shelf
-        self._threads = threads
         self._clock = clock
         self._gate = gate
         self._power = PowerWork(hypervisor, threads, clock)
@@ -94,14 +92,6 @@ class GuestWork:
         power = found if isinstance(found, PowerState) else None
         size = found if isinstance(found, Size) else None
         return StepResult(step, started, self._clock.now(), error, power, size)
-
-    def _quick(self, call: Callable[[HostJob], PowerState | None]) -> Act:
-        """A step that is one blocking call."""
-
-        async def act(job: HostJob, _: Lane) -> PowerState | None:
-            return await self._blocking(lambda: call(job))
-
-        return act
 
     async def _disk(self, job: HostJob, _: Lane) -> None:
         files = await self._cache.ensure(job.instance.source)
@@ -155,9 +145,6 @@ class GuestWork:
         if not await self._blocking(lambda: self._hypervisor.runs_since(instance, job.sequence)):
             await self._power.stop(job, lane)
         return await self._run(job)
-
-    async def _blocking(self, call: Callable[[], Value]) -> Value:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
 def _wanted(job: HostJob) -> BootSource:

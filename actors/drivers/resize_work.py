@@ -1,11 +1,9 @@
 """The disks of a resize, on the host that the instance comes to and on the one it was on."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
-from typing import TypeVar
 
-from actors.drivers.acts import Act
+from actors.drivers.acts import Act, Worker
 from actors.drivers.disk_pull import pull
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Lane
@@ -16,10 +14,8 @@ from actors.model.instance import Former
 from actors.ports.host import HostJob, Hosts, HostStep
 from actors.ports.hypervisor import Hypervisor
 
-Value = TypeVar("Value")
 
-
-class ResizeWork:
+class ResizeWork(Worker):
     """Does these steps. Each may be cut off and done again. The record says what there was."""
 
     def __init__(
@@ -30,11 +26,11 @@ class ResizeWork:
         cache: ImageCache,
         threads: Executor,
     ) -> None:
+        super().__init__(threads)
         self._host_id = host_id
         self._hosts = hosts
         self._hypervisor = hypervisor
         self._cache = cache
-        self._threads = threads
 
     def acts(self) -> Mapping[HostStep, Act]:
         """Its steps."""
@@ -69,9 +65,6 @@ class ResizeWork:
     async def _settle(self, job: HostJob, _: Lane) -> None:
         instance, former = job.instance.id, _former(job)
         await self._blocking(lambda: self._hypervisor.forget_old_disks(instance, former.sequence))
-
-    async def _blocking(self, call: Callable[[], Value]) -> Value:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
 def _former(job: HostJob) -> Former:

@@ -1,11 +1,10 @@
 """The size of a guest that runs: given at once, taken with the guest's consent."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
-from typing import Final, TypeVar
+from typing import Final
 
-from actors.drivers.acts import Act
+from actors.drivers.acts import Act, Worker
 from actors.drivers.lanes import Lane
 from actors.lifecycle.live_size import asked_size
 from actors.model.details import ChangeSize
@@ -21,15 +20,13 @@ _ASK_AGAIN_SECONDS: Final = 5.0
 _GIVE_UP_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.1
 
-Value = TypeVar("Value")
 
-
-class SizeWork:
+class SizeWork(Worker):
     """Does these steps. Each may be cut off and done again."""
 
     def __init__(self, hypervisor: Hypervisor, threads: Executor, clock: Clock) -> None:
+        super().__init__(threads)
         self._hypervisor = hypervisor
-        self._threads = threads
         self._clock = clock
 
     def acts(self) -> Mapping[HostStep, Act]:
@@ -84,6 +81,3 @@ class SizeWork:
             asked = now if ask else asked
             await self._clock.sleep(_LOOK_SECONDS)
         return True
-
-    async def _blocking(self, call: Callable[[], Value]) -> Value:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakValueDictionary
 
-from actors.drivers.acts import Act
+from actors.drivers.acts import Act, Worker
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Beside, Lane
 from actors.model.errors import ComputeError, Conflict, Unavailable
@@ -32,7 +32,7 @@ _LONGEST_LOOK_SECONDS: Final = 1.0
 Value = TypeVar("Value")
 
 
-class VolumeWork:
+class VolumeWork(Worker):
     """Does the steps of volumes, and what their owner asks of this host."""
 
     def __init__(
@@ -43,9 +43,9 @@ class VolumeWork:
         clock: Clock,
         beside: Beside,
     ) -> None:
+        super().__init__(threads)
         self._hypervisor = hypervisor
         self._cache = cache
-        self._threads = threads
         self._clock = clock
         self._beside = beside
         #: What is done to one volume is done one after another. Gone when nobody holds it.
@@ -195,9 +195,6 @@ class VolumeWork:
 
     def _turn(self, which: VolumeId | SnapshotId) -> asyncio.Lock:
         return self._turns.setdefault(which, asyncio.Lock())
-
-    async def _blocking(self, call: Callable[[], Value]) -> Value:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
 def _check_wanted(lane: Lane, instance: InstanceId) -> None:
