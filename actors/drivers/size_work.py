@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from typing import Final
 
 from actors.drivers.acts import Act, Worker
+from actors.drivers.consent import agrees
 from actors.drivers.lanes import Lane
 from actors.lifecycle.live_size import asked_size
 from actors.model.details import ChangeSize
@@ -13,12 +13,6 @@ from actors.model.flavor import Size
 from actors.ports.clock import Clock
 from actors.ports.host import HostJob, HostStep
 from actors.ports.hypervisor import Hypervisor
-
-#: A guest that refused may have freed memory since; one that boots does not hear, and is asked
-#: again.
-_ASK_AGAIN_SECONDS: Final = 5.0
-_GIVE_UP_SECONDS: Final = 60.0
-_LOOK_SECONDS: Final = 0.1
 
 
 class SizeWork(Worker):
@@ -68,16 +62,8 @@ class SizeWork(Worker):
         Raises:
             Cancelled: A newer operation has asked, or somebody has cancelled this one.
         """
-        begun = asked = self._clock.monotonic()
-        ask = True
-        while not await self._blocking(
-            lambda again=ask: self._hypervisor.change_size(job.instance, again)  # type: ignore[misc]
-        ):
-            now = self._clock.monotonic()
-            if now - begun > _GIVE_UP_SECONDS:
-                return False
-            lane.check(job.instance.id, job.sequence)
-            ask = now - asked > _ASK_AGAIN_SECONDS
-            asked = now if ask else asked
-            await self._clock.sleep(_LOOK_SECONDS)
-        return True
+
+        async def look(ask: bool) -> bool:
+            return await self._blocking(lambda: self._hypervisor.change_size(job.instance, ask))
+
+        return await agrees(look, lambda: lane.check(job.instance.id, job.sequence), self._clock)

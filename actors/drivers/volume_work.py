@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakValueDictionary
 
 from actors.drivers.acts import Act, Worker
+from actors.drivers.consent import agrees
 from actors.drivers.image_cache import ImageCache
 from actors.drivers.lanes import Beside, Lane
 from actors.model.errors import ComputeError, Conflict, Unavailable
@@ -21,10 +22,7 @@ from actors.ports.hypervisor import Hypervisor
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: A guest gives a disk back once its kernel has let go of it; asked while it boots it does not
-#: hear, and is asked again.
-_ASK_AGAIN_SECONDS: Final = 5.0
-_GIVE_UP_SECONDS: Final = 60.0
+#: Between two looks at a copy, at first, and at whether a newer job waits for the lane.
 _LOOK_SECONDS: Final = 0.1
 #: Between two looks at a copy that a guest's QEMU makes, at most.
 _LONGEST_LOOK_SECONDS: Final = 1.0
@@ -171,21 +169,16 @@ class VolumeWork(Worker):
         """
         record = job.instance
         await self.ensure(record)
-        begun = self._clock.monotonic()
-        ask = True
-        asked = begun
-        while not await self._blocking(lambda again=ask: self._hypervisor.plug(record, again)):  # type: ignore[misc]
-            now = self._clock.monotonic()
-            if now - begun > _GIVE_UP_SECONDS:
-                raise Conflict(
-                    f"The guest of instance {record.id} does not give the volume back. Unmount it "
-                    "there, or stop the instance, and try again.",
-                    "VOLUME_KEPT_BY_GUEST",
-                )
-            lane.check(record.id, job.sequence)
-            ask = now - asked > _ASK_AGAIN_SECONDS
-            asked = now if ask else asked
-            await self._clock.sleep(_LOOK_SECONDS)
+
+        async def look(ask: bool) -> bool:
+            return await self._blocking(lambda: self._hypervisor.plug(record, ask))
+
+        if not await agrees(look, lambda: lane.check(record.id, job.sequence), self._clock):
+            raise Conflict(
+                f"The guest of instance {record.id} does not give the volume back. Unmount it "
+                "there, or stop the instance, and try again.",
+                "VOLUME_KEPT_BY_GUEST",
+            )
 
     async def _ensure(self, volume: AttachedVolume) -> None:
         base: Path | None = None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.drivers import size_work
+from actors.drivers import consent
 from actors.lifecycle.live_size import range_of
 from actors.model.details import ChangeSize, Resize
 from actors.model.edits import ResetState
@@ -70,7 +70,7 @@ async def record_of(cluster: LocalCluster, instance: InstanceId) -> InstanceReco
 def keeps(cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch, size: Size) -> None:
     """From now on a guest has this, whatever it is asked."""
     driver = cluster.hypervisors["host1"].hypervisor
-    monkeypatch.setattr(size_work, "_GIVE_UP_SECONDS", -1.0)
+    monkeypatch.setattr(consent, "_GIVE_UP_SECONDS", -1.0)
     monkeypatch.setattr(
         driver, "change_size", lambda record, ask: record.size_now.memory_mb == size.memory_mb
     )
